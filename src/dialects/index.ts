@@ -1,0 +1,1 @@
+export type { Codec, EventReader, EventWriter, WriterOptions } from './codec.ts';

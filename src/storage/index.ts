@@ -1,0 +1,1 @@
+export type { Journal, JournalRefusal, JournalStatus, UsageBatch, UsageQuery, UsageRow, UsageStore } from './ports.ts';
