@@ -1,2 +1,8 @@
 export { createSystemClock } from './clock.ts';
+export { loadConfig, parseConfig, type ConfigProblem } from './config/load-config.ts';
+export { nearest } from './config/nearest.ts';
+export { readSecret } from './config/secrets.ts';
+export { createLog, createMemoryLog, type Log } from './log.ts';
+export { createMetrics, type Counter, type Histogram, type Metrics } from './metrics.ts';
 export { createSystemRandom } from './random.ts';
+export { createVirtualClock, type VirtualClock } from './virtual-clock.ts';
