@@ -49,8 +49,8 @@ export interface EngineCall {
 }
 
 export interface EngineFailure {
-  /** `unreachable`: no connection, so the request was not sent. `reset`: the connection broke. `protocol`: not HTTP, or not what the dialect allows. */
-  readonly kind: 'unreachable' | 'connect_timeout' | 'reset' | 'protocol' | 'aborted';
+  /** `unreachable`, `connect_timeout`, `saturated`: no connection, so the request was not sent. `reset`: the connection broke. `protocol`: not HTTP, or not what the dialect allows. */
+  readonly kind: 'unreachable' | 'connect_timeout' | 'saturated' | 'reset' | 'protocol' | 'aborted';
   /** Words safe for a log: no address from a request, no content. */
   readonly message: string;
   readonly cause?: unknown;
