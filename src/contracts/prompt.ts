@@ -30,7 +30,10 @@ export interface Prompt {
   readonly outputFormat?: OutputFormat;
   /** The client's name for its own end user (`metadata.user_id`, `user`, `safety_identifier`). */
   readonly endUser?: string;
+  /** `auto` (the engine chooses), `default` (standard service only), or a vendor's own word. */
   readonly serviceTier?: string;
+  /** A mark on the request as a whole: cache up to the last part that can be. */
+  readonly cache?: CacheMark;
   readonly stream: boolean;
   /** OpenAI's `stream_options.include_usage`; Anthropic and Responses always say usage. */
   readonly includeUsage?: boolean;
@@ -67,7 +70,7 @@ export interface ImagePart {
     | { readonly kind: 'url'; readonly url: string }
     | { readonly kind: 'base64'; readonly mediaType: string; readonly data: string };
   /** OpenAI's `detail`. */
-  readonly detail?: 'auto' | 'low' | 'high';
+  readonly detail?: 'auto' | 'low' | 'high' | 'original';
   readonly cache?: CacheMark;
 }
 export interface DocumentPart {
@@ -77,6 +80,8 @@ export interface DocumentPart {
     | { readonly kind: 'base64'; readonly mediaType: string; readonly data: string }
     | { readonly kind: 'text'; readonly text: string };
   readonly title?: string;
+  /** What the client says about the document, beside its text. */
+  readonly context?: string;
   readonly cache?: CacheMark;
 }
 export interface ToolCallPart {
@@ -125,11 +130,23 @@ export type ToolChoice =
   | { readonly kind: 'none' }
   | { readonly kind: 'tool'; readonly name: string };
 
+/** How much work to put in, of thinking and of words; each dialect has its own subset. */
+export type Effort = 'none' | 'minimal' | 'low' | 'medium' | 'high' | 'xhigh' | 'max';
+
+/** How the model thinks before it answers. `effort` alone leaves whether it thinks to the engine. */
 export type Thinking =
-  | { readonly kind: 'disabled' }
-  | { readonly kind: 'enabled'; readonly budgetTokens: number }
-  | { readonly kind: 'adaptive' }
-  | { readonly kind: 'effort'; readonly effort: 'none' | 'minimal' | 'low' | 'medium' | 'high' | 'xhigh' | 'max' };
+  | { readonly kind: 'disabled'; readonly effort?: Effort }
+  | {
+      readonly kind: 'enabled';
+      readonly budgetTokens: number;
+      readonly display?: ThinkingDisplay;
+      readonly effort?: Effort;
+    }
+  | { readonly kind: 'adaptive'; readonly display?: ThinkingDisplay; readonly effort?: Effort }
+  | { readonly kind: 'effort'; readonly effort: Effort };
+
+/** Whether the answer shows a summary of the thinking, or only a signature of it. */
+export type ThinkingDisplay = 'summarized' | 'omitted';
 
 export type OutputFormat =
   | { readonly kind: 'text' }
