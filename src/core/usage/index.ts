@@ -1,0 +1,1 @@
+export { fitRecord, type FittedRecord } from './fit-record.ts';
