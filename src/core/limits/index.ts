@@ -1,0 +1,1 @@
+export { takeOne, type RateMeter } from './rate-meter.ts';

@@ -1,0 +1,1 @@
+export { costMicroUsd, type Price } from './cost.ts';
