@@ -114,9 +114,7 @@ export function createFaultyFiles(existing: ReadonlyMap<string, Inode> = new Map
     },
     kill() {
       isDead = true;
-      const copies = [...names].map(
-        ([name, node]) => [name, { ...node, current: Buffer.from(node.current), pending: [...node.pending] }] as const,
-      );
+      const copies = [...names].map(([name, inode]): [string, Inode] => [name, copyOf(inode)]);
       return createFaultyFiles(new Map(copies));
     },
     failWith: (code) => void (failure = code),
@@ -126,6 +124,10 @@ export function createFaultyFiles(existing: ReadonlyMap<string, Inode> = new Map
       return syncs;
     },
   };
+}
+
+function copyOf(inode: Inode): Inode {
+  return { durable: Buffer.from(inode.durable), current: Buffer.from(inode.current), pending: [...inode.pending] };
 }
 
 /** Of each unsynced write, any sectors may have reached the disk, the last of them torn at any byte. */

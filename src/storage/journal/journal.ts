@@ -106,6 +106,8 @@ export async function createJournal(options: JournalOptions): Promise<OpenJourna
   const opened: ActiveSegment[] = active === null ? [] : [active];
   const closed: ClosedSegment[] = [...recovered.closed];
   let asideBytes = recovered.asideBytes;
+  /** First sequence of the newest segment that has its name on the disk. */
+  let newestNamed = active?.firstSequence ?? closed.at(-1)?.firstSequence ?? 0;
 
   let outstanding = 0;
   let recordsAppended = 0;
@@ -300,6 +302,7 @@ export async function createJournal(options: JournalOptions): Promise<OpenJourna
     if (segment.spare !== null) {
       await files.syncDirectory(directory);
       segment.spare = null;
+      newestNamed = segment.firstSequence;
     }
     return segment.file;
   }
@@ -356,10 +359,13 @@ export async function createJournal(options: JournalOptions): Promise<OpenJourna
     };
   }
 
-  /** Oldest first, each made durable before the next, so that a power cut never leaves a hole between segments. */
+  /**
+   * Oldest first, each made durable before the next, so that a power cut never leaves a hole between segments. The newest stays:
+   * it carries the journal's id and the numbers already given.
+   */
   async function removeApplied(): Promise<void> {
     try {
-      for (let segment = closed[0]; segment !== undefined && endOf(segment) <= appliedUpTo; segment = closed[0]) {
+      for (let segment = closed[0]; segment !== undefined && isRemovable(segment); segment = closed[0]) {
         const file = inDirectory(segment.name);
         if (damagedSegments.has(segment.firstSequence)) {
           await files.rename(file, `${file}.damaged`);
@@ -378,9 +384,9 @@ export async function createJournal(options: JournalOptions): Promise<OpenJourna
     await spares.topUp();
   }
 
-  /** One past the last record of the oldest closed segment. */
-  function endOf(segment: ClosedSegment): number {
-    return closed[closed.indexOf(segment) + 1]?.firstSequence ?? active?.firstSequence ?? nextSequence;
+  function isRemovable(oldest: ClosedSegment): boolean {
+    const end = closed[1]?.firstSequence ?? active?.firstSequence ?? nextSequence;
+    return end <= appliedUpTo && oldest.firstSequence < newestNamed;
   }
 
   async function close(): Promise<void> {
