@@ -13,7 +13,7 @@ export interface Fields {
   list(value: Json | undefined, path: string): readonly Json[];
   text(value: Json | undefined, path: string): string;
   /** A string that is one of `words`; the first of them when it is not. */
-  word<T extends string>(value: Json | undefined, path: string, words: readonly [T, ...T[]]): T;
+  word<const T extends string>(value: Json | undefined, path: string, words: readonly [T, ...T[]]): T;
   number(value: Json | undefined, path: string): number;
   integer(value: Json | undefined, path: string, min: number): number;
   boolean(value: Json | undefined, path: string): boolean;
