@@ -42,13 +42,18 @@ export function predict(weights: readonly number[], terms: readonly number[]): n
 }
 
 /**
- * Median and 90th percentile (nearest rank) of the relative errors.
+ * Median and 90th percentile (nearest rank) of the relative errors, to the thousandth.
  * @param pairs - at least one, `measured` above 0
  */
 export function fitError(pairs: readonly { readonly predicted: number; readonly measured: number }[]): FitError {
   const errors = pairs.map(({ predicted, measured }) => Math.abs(predicted - measured) / measured).toSorted((a, b) => a - b);
   const at = (ratio: number): number => errors[Math.max(0, Math.ceil(ratio * errors.length) - 1)] ?? 0;
-  return { points: errors.length, medianRatio: at(0.5), p90Ratio: at(0.9) };
+  return { points: errors.length, medianRatio: toThousandths(at(0.5)), p90Ratio: toThousandths(at(0.9)) };
+}
+
+/** As precise as such an error is worth saying. */
+function toThousandths(ratio: number): number {
+  return Math.round(ratio * 1000) / 1000;
 }
 
 /** The normal equations of the chosen terms, by elimination with pivoting; null when they do not decide. */

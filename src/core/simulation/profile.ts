@@ -1,3 +1,5 @@
+import type { FitError } from './least-squares.ts';
+
 /**
  * How fast a simulated engine is and how much it holds: the few numbers that a calibrated profile has. Integers throughout.
  * `scripts/fit-profile.ts` fits the times to published measurements.
@@ -23,6 +25,18 @@ export interface EngineProfile {
   readonly capacityTokens: number;
   /** Most tokens of prompt and answer together. */
   readonly contextTokens: number;
+}
+
+/** A profile and where it comes from, as the file of profiles keeps it. */
+export interface CalibratedProfile {
+  readonly about: string;
+  /** The measurements it was fitted to; null when it was invented. */
+  readonly source: { readonly origin: string; readonly licence: string } | null;
+  /** Which of the numbers were not fitted. */
+  readonly assumed: string;
+  /** How far predictions are from those measurements, by what was measured; null when there are none. */
+  readonly fit: { readonly [figure: string]: FitError } | null;
+  readonly profile: EngineProfile;
 }
 
 /** What one step computes. */
