@@ -1,0 +1,69 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { stringify } from 'yaml';
+import { startPinned } from '../host/pinned.ts';
+import { answersGet, findFreePort, waitUntilUp } from '../host/ports.ts';
+import { modelName, type Script, type WireDialect } from '../mock/script.ts';
+import type { System } from './system.ts';
+
+const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+
+/** Ourselves, as an operator runs us: authentication, metering, the journal and its flow into the embedded store all on. */
+export const plimsoll: System = {
+  name: 'plimsoll',
+  about: 'as served: authentication, parsing, metering, journal and its flow into the embedded store on; model names mapped',
+  dialects: ['anthropic', 'openai'],
+  install: () => (existsSync(MAIN) ? Promise.resolve() : Promise.reject(new Error('src/cli/main.ts is not there yet'))),
+  async start(place) {
+    const port = await findFreePort();
+    const configuration = path.join(place.folder, 'plimsoll.yaml');
+    const data = path.join(place.folder, 'data');
+    writeFileSync(configuration, stringify(configurationFor(place.scripts, place.upstreamPort)));
+    const started = await startPinned({
+      core: place.core,
+      command: process.execPath,
+      args: [...place.nodeArgs, MAIN, 'serve'],
+      env: { PLIMSOLL_CONFIG: configuration, PLIMSOLL_DATA: data, PLIMSOLL_PORT: String(port) },
+    });
+    await waitUntilUp(started, () => answersGet(port, '/readyz'), 60_000);
+    const key = readApiKey(path.join(data, 'first-keys.json'));
+    return {
+      pid: started.pid,
+      port,
+      headersFor: (dialect) => (dialect === 'anthropic' ? { 'x-api-key': key } : { authorization: `Bearer ${key}` }),
+      version: `Node ${process.version}`,
+      modelOf: servedName,
+      stop: () => started.stop(20_000),
+    };
+  },
+};
+
+/** Another name than the upstream's, so that the two splices of the model's name are in what is measured. */
+function servedName(script: Script, dialect: WireDialect): string {
+  return `${dialect}-${modelName(script)}`;
+}
+
+function configurationFor(scripts: readonly Script[], upstreamPort: number): object {
+  const upstream = `http://127.0.0.1:${upstreamPort}`;
+  const pool = (dialect: WireDialect, url: string): object => ({
+    id: `mock-${dialect}`,
+    dialect,
+    replicas: [{ id: `${dialect}-1`, url }],
+  });
+  const models = (dialect: WireDialect): readonly object[] =>
+    scripts.map((script) => ({
+      id: servedName(script, dialect),
+      serve: [{ pool: `mock-${dialect}`, upstream_model: modelName(script) }],
+    }));
+  return {
+    pools: [pool('anthropic', upstream), pool('openai', `${upstream}/v1`)],
+    models: [...models('anthropic'), ...models('openai')],
+  };
+}
+
+function readApiKey(file: string): string {
+  const keys: unknown = JSON.parse(readFileSync(file, 'utf8'));
+  if (typeof keys === 'object' && keys !== null && 'api_key' in keys && typeof keys.api_key === 'string') return keys.api_key;
+  throw new Error('first-keys.json holds no api_key');
+}
