@@ -103,6 +103,8 @@ export const configSchema = z
       .strictObject({
         host: z.string().default('127.0.0.1'),
         port: z.int().min(0).max(65_535).default(8787),
+        /** A listener of its own for the operator paths; without it they are served beside the client paths. */
+        admin: z.strictObject({ host: z.string().default('127.0.0.1'), port: z.int().min(0).max(65_535) }).optional(),
       })
       .prefault({}),
     data: z.string().default('./.plimsoll'),

@@ -1,1 +1,1 @@
-export {};
+export { createControl } from './create-control.ts';

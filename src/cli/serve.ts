@@ -1,0 +1,131 @@
+import path from 'node:path';
+import { getRequestListener } from '@hono/node-server';
+import type { Command } from 'commander';
+import type { Config } from '#contracts/config';
+import { createControl } from '#control';
+import { buildTopology, createGateway, openKeyring, type Gateway } from '#gateway';
+import { createLog, createMetrics, createSystemClock, createSystemRandom, loadConfig } from '#runtime';
+import { createJournal, DirectoryInUse } from '#storage';
+import { CannotStart, createEngineFactory } from './create-engines.ts';
+import { withDefaultModels } from './default-models.ts';
+import { printBanner } from './banner.ts';
+
+/** Registers `plimsoll serve`. */
+export function registerServe(program: Command): void {
+  program
+    .command('serve')
+    .description('serve models: the gateway, the admin API and the flow of usage records, in one process')
+    .option('--config <file>', 'configuration file (default: $PLIMSOLL_CONFIG, or ./plimsoll.yaml if it is there)')
+    .option('--port <number>', 'port of the client paths (default: $PLIMSOLL_PORT, or listen.port)')
+    .option('--data <directory>', 'data directory (default: $PLIMSOLL_DATA, or data)')
+    .option('--json', 'print what is served as one line of JSON')
+    .action(async (options: ServeOptions) => {
+      try {
+        await serve(options, process.env);
+      } catch (error) {
+        if (!(error instanceof CannotStart || error instanceof DirectoryInUse)) throw error;
+        console.error(`plimsoll: ${error.message}`);
+        process.exitCode = 1;
+      }
+    });
+}
+
+interface ServeOptions {
+  readonly config?: string;
+  readonly port?: string;
+  readonly data?: string;
+  readonly json?: true;
+}
+type Environment = Readonly<Record<string, string | undefined>>;
+
+async function serve(options: ServeOptions, environment: Environment): Promise<void> {
+  const config = readConfig(options, environment);
+  const dataDirectory = path.resolve(config.data);
+  const log = createLog({ level: config.log.level });
+  const clock = createSystemClock();
+  const random = createSystemRandom();
+  const metrics = createMetrics();
+  const { keyring, firstKeysPath, isNew } = openKeyring(dataDirectory);
+  const journal = await createJournal({
+    directory: path.join(dataDirectory, 'journal'),
+    clock,
+    random,
+    syncIntervalMs: config.journal.sync_ms,
+    bytesMax: config.journal.bytes_max,
+    onEvent: (event) => log.warn('journal', { event: JSON.stringify(event) }),
+  });
+  const { config: served, missingModel } = withDefaultModels(config, dataDirectory);
+  const topology = buildTopology(served, createEngineFactory(served, environment));
+  const control = createControl({
+    authenticate: (header) => {
+      const key = header('x-api-key') ?? /^bearer (.+)$/i.exec(header('authorization') ?? '')?.[1];
+      const entry = key === undefined ? null : keyring.find(key.trim());
+      return entry?.role === 'admin' ? entry : null;
+    },
+    renderMetrics: metrics.render,
+    usage: () => Promise.resolve([]),
+    status: () => gateway.readiness(),
+    wallMs: clock.wallMs,
+  });
+  const operator = getRequestListener(control.fetch);
+  const gateway: Gateway = createGateway({
+    config: served,
+    topology,
+    clock,
+    random,
+    log,
+    journal,
+    keyring,
+    metrics,
+    operator: (incoming, outgoing) => void operator(incoming, outgoing),
+  });
+  const address = await gateway.listen();
+  printBanner({
+    address,
+    models: [...topology.models.values()],
+    firstKeysPath,
+    isNew,
+    missingModel,
+    isJson: options.json === true,
+  });
+
+  await untilSignal();
+  log.info('shutting down');
+  await gateway.close();
+  await journal.close();
+  process.exit(0);
+}
+
+/** Resolves on the first SIGTERM or SIGINT; the second quits at once. */
+function untilSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = 0;
+    const onSignal = (): void => {
+      if (++asked > 1) process.exit(1);
+      resolve();
+    };
+    process.on('SIGTERM', onSignal);
+    process.on('SIGINT', onSignal);
+  });
+}
+
+function readConfig(options: ServeOptions, environment: Environment): Config {
+  const named = options.config ?? environment['PLIMSOLL_CONFIG'];
+  const loaded = loadConfig(named ?? './plimsoll.yaml', { isOptional: named === undefined });
+  if (!loaded.ok)
+    throw new CannotStart(
+      [
+        `${named ?? './plimsoll.yaml'} is not a configuration that can be served:`,
+        ...loaded.error.map(
+          ({ line, path: where, message }) =>
+            `  ${line === null ? '' : `line ${line}: `}${where === '' ? '' : `${where}: `}${message}`,
+        ),
+      ].join('\n'),
+    );
+  const port = options.port ?? environment['PLIMSOLL_PORT'];
+  const data = options.data ?? environment['PLIMSOLL_DATA'] ?? loaded.value.data;
+  if (port === undefined) return { ...loaded.value, data };
+  if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535)
+    throw new CannotStart(`the port must be a number from 0 to 65535, not ${JSON.stringify(port)}`);
+  return { ...loaded.value, data, listen: { ...loaded.value.listen, port: Number(port) } };
+}

@@ -1,0 +1,58 @@
+import type { AttemptOutcome, AttemptRecord } from '#contracts/record';
+import { readRetryAfterMs, type AttemptFact } from '#core/routing';
+import type { AttemptResult, EngineHeaders } from './attempt.ts';
+import type { Place } from './topology.ts';
+
+/** What routing needs to know of an attempt that did not become a stream. */
+export function factOf(result: Exclude<AttemptResult, { kind: 'stream' }>, nowMs: number): AttemptFact {
+  if (result.kind === 'whole')
+    return { kind: 'status', status: result.status, retryAfterMs: retryAfterOf(result.headers, nowMs) };
+  switch (result.failure.kind) {
+    case 'unreachable':
+    case 'connect_timeout':
+      return { kind: 'not_sent', isSaturated: false };
+    case 'saturated':
+      return { kind: 'not_sent', isSaturated: true };
+    case 'error_event':
+      return { kind: 'error_event', status: result.failure.status };
+    case 'timed_out':
+      return { kind: 'silent' };
+    case 'too_large':
+      return { kind: 'too_large' };
+    case 'reset':
+    case 'protocol':
+    case 'aborted':
+      return { kind: 'broken' };
+  }
+}
+
+function retryAfterOf(headers: EngineHeaders, nowMs: number): number | null {
+  const text = (name: string): string | undefined => (typeof headers[name] === 'string' ? headers[name] : undefined);
+  return readRetryAfterMs({ ms: text('retry-after-ms'), seconds: text('retry-after') }, nowMs, Date.parse);
+}
+
+export interface AttemptFrame {
+  readonly chosen: Place;
+  readonly outcome: AttemptOutcome;
+  /** Since the request's arrival, µs. */
+  readonly startUs: number;
+  readonly durationUs: number;
+  readonly firstContentUs: number | null;
+}
+
+/** An attempt as the usage record keeps it. */
+export function recordOf(
+  result: AttemptResult,
+  { chosen, outcome, startUs, durationUs, firstContentUs }: AttemptFrame,
+): AttemptRecord {
+  const upstreamId = result.headers['request-id'] ?? result.headers['x-request-id'];
+  return {
+    replica: chosen.replica.id,
+    outcome,
+    status: result.status,
+    upstreamRequestId: typeof upstreamId === 'string' ? upstreamId.slice(0, 128) : null,
+    startUs,
+    durationUs,
+    firstContentUs,
+  };
+}

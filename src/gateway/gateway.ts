@@ -1,0 +1,296 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Clock, Random } from '#contracts/clock';
+import type { Config } from '#contracts/config';
+import { refusal, REFUSALS, type Refusal } from '#contracts/errors';
+import type { Dialect, Operation } from '#contracts/record';
+import { createRetryBudget } from '#core/routing';
+import { writeErrorBody } from '#dialects';
+import type { Log, Metrics } from '#runtime';
+import type { Journal } from '#storage';
+import { ShuttingDown } from './abort-reasons.ts';
+import { createAdmission } from './admit.ts';
+import { authenticate } from './authenticate.ts';
+import type { Door } from './door.ts';
+import { createGatewayMetrics } from './gateway-metrics.ts';
+import { handle } from './handle.ts';
+import { requestIdHeaders, retryHeaders } from './headers.ts';
+import type { Keyring } from './keyring.ts';
+import type { Life } from './life.ts';
+import { describeModels, modelsDialect } from './models.ts';
+import { readinessOf, type Readiness } from './readiness.ts';
+import type { Topology } from './topology.ts';
+import { createTranslator } from './translation.ts';
+
+export interface GatewayOptions {
+  readonly config: Config;
+  readonly topology: Topology;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly journal: Journal;
+  readonly keyring: Keyring;
+  readonly metrics: Metrics;
+  /** Serves the operator paths (`/admin/v1`, `/metrics`); absent where nothing does. */
+  readonly operator?: (incoming: IncomingMessage, outgoing: ServerResponse) => void;
+}
+
+export interface Gateway {
+  /** Begins to accept; resolves with the address. */
+  listen(): Promise<{ readonly host: string; readonly port: number; readonly adminPort: number | null }>;
+  readiness(): Readiness;
+  /** Replaces configuration and topology as a whole; requests keep what they began with. The old topology is closed when its last request has ended. */
+  replace(next: { readonly config: Config; readonly topology: Topology }): void;
+  /** Stops accepting, lets open requests end for `drain_ms`, ends the rest with an error, and closes. The journal is the caller's to flush. */
+  close(): Promise<void>;
+}
+
+interface Route {
+  readonly dialect: Dialect;
+  readonly operation: Operation;
+}
+
+const ROUTES: ReadonlyMap<string, Route> = new Map([
+  ['/v1/messages', { dialect: 'anthropic', operation: 'messages' }],
+  ['/v1/messages/count_tokens', { dialect: 'anthropic', operation: 'count_tokens' }],
+  ['/v1/chat/completions', { dialect: 'openai_chat', operation: 'chat_completions' }],
+  ['/v1/responses', { dialect: 'openai_responses', operation: 'responses' }],
+] as const);
+
+/** Longer than any client's or proxy's own idle time of a minute, so that they close first and no request meets a closed door. */
+const KEEP_ALIVE_MS = 75_000;
+const HEADERS_TIMEOUT_MS = 20_000;
+
+export function createGateway(options: GatewayOptions): Gateway {
+  const { clock, random, log, journal, keyring } = options;
+  const open = new Map<Life, Topology>();
+  let { config, topology } = options;
+  let topologyAtMs = clock.wallMs();
+  let isDraining = false;
+  let onIdle: (() => void) | null = null;
+  const retired: Topology[] = [];
+
+  const metrics = createGatewayMetrics(options.metrics, {
+    models: [...topology.models.keys()],
+    openRequests: () => admission.openRequests(),
+    journal: () => journal.status(),
+  });
+  const admission = createAdmission({ config: () => config, clock, journal, onUnrecorded: metrics.unrecorded });
+  const memory = { bytes: 0, bytesMax: config.bounds.bodies_bytes };
+  const translator = createTranslator();
+  const retryBudget = createRetryBudget({
+    ratio: config.attempts.budget_ratio,
+    floorPerSecond: config.attempts.budget_floor_per_second,
+  });
+
+  const closeIfUnused = (old: Topology): void => {
+    if ([...open.values()].includes(old)) return;
+    retired.splice(retired.indexOf(old), 1);
+    old.close().catch((error: unknown) => log.warn('an engine did not close', { error: String(error) }));
+  };
+  const door = (): Door => ({
+    config,
+    topology,
+    clock,
+    random,
+    log,
+    journal,
+    keyring,
+    admission,
+    retryBudget,
+    memory,
+    metrics,
+    translator,
+    onBegin: (life) => open.set(life, topology),
+    onEnd(life) {
+      const served = open.get(life);
+      open.delete(life);
+      if (served && retired.length > 0 && retired.includes(served)) closeIfUnused(served);
+      if (open.size === 0) onIdle?.();
+    },
+  });
+  let current = door();
+
+  const readiness = (): Readiness =>
+    readinessOf({ isDraining, topology, journal: journal.status(), refusesUnrecorded: config.journal.when_full === 'refuse' });
+
+  const onRequest =
+    (audience: 'all' | 'clients' | 'operators') =>
+    (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+      if (isDraining) outgoing.shouldKeepAlive = false;
+      const url = incoming.url ?? '/';
+      const query = url.indexOf('?');
+      const path = query === -1 ? url : url.slice(0, query);
+      const route = audience === 'operators' ? undefined : ROUTES.get(path);
+      if (route && incoming.method === 'POST') {
+        // `handle` ends every request itself, whatever happens in it.
+        void handle(current, incoming, outgoing, route);
+        return;
+      }
+      incoming.resume(); // no other path has a body to read
+      if (path === '/healthz') return respond(outgoing, 200, { status: 'ok' });
+      if (path === '/readyz') {
+        const { isReady, because } = readiness();
+        return respond(outgoing, isReady ? 200 : 503, { ready: isReady, because });
+      }
+      if (audience !== 'clients' && options.operator && (path === '/metrics' || path.startsWith('/admin/')))
+        return options.operator(incoming, outgoing);
+      if (audience === 'operators')
+        return respond(outgoing, 404, { error: { type: 'not_found', message: 'No such path on the operator listener' } });
+      if (path === '/v1/models' || path.startsWith('/v1/models/'))
+        return models(incoming, outgoing, { path, search: new URLSearchParams(query === -1 ? '' : url.slice(query)) });
+      if (path === '/' && incoming.method === 'HEAD') return respond(outgoing, 200, {});
+      const method = route && refusal('method_not_allowed', `${path} takes POST`);
+      refuse(outgoing, modelsDialect(incoming), method ?? refusal('not_found', 'No such path'));
+    };
+
+  const refuse = (outgoing: ServerResponse, dialect: Dialect, problem: Refusal): void => {
+    const id = `req_${random.hex(12)}`;
+    const body = writeErrorBody(dialect, problem, id);
+    outgoing.writeHead(REFUSALS[problem.code].status, {
+      'content-type': 'application/json',
+      ...requestIdHeaders({ dialect, id }),
+      ...retryHeaders(problem),
+    });
+    outgoing.end(body);
+  };
+
+  const models = (
+    incoming: IncomingMessage,
+    outgoing: ServerResponse,
+    { path, search }: { readonly path: string; readonly search: URLSearchParams },
+  ): void => {
+    const dialect = modelsDialect(incoming);
+    if (incoming.method !== 'GET' && incoming.method !== 'HEAD')
+      return refuse(outgoing, dialect, refusal('method_not_allowed', `${path} takes GET`));
+    const caller = authenticate(incoming, keyring, 'api');
+    if (!caller.ok) return refuse(outgoing, dialect, caller.error);
+    const id = decodePath(path.slice('/v1/models/'.length));
+    const described = describeModels(topology, { dialect, id, search, createdAtMs: topologyAtMs });
+    if (!described.ok) return refuse(outgoing, dialect, described.error);
+    respond(outgoing, 200, described.value, requestIdHeaders({ dialect, id: `req_${random.hex(12)}` }));
+  };
+
+  const servers: Server[] = [];
+  const open_ = (audience: 'all' | 'clients' | 'operators', host: string, port: number): Promise<AddressInfo> => {
+    const server = createServer(
+      {
+        noDelay: true,
+        keepAlive: true,
+        keepAliveTimeout: KEEP_ALIVE_MS,
+        headersTimeout: HEADERS_TIMEOUT_MS,
+        // Bodies have a time limit of their own, which answers in the client's dialect; this is the net under it.
+        requestTimeout: config.timeouts.body_ms + HEADERS_TIMEOUT_MS,
+        maxHeaderSize: config.bounds.header_bytes,
+        insecureHTTPParser: false,
+      },
+      onRequest(audience),
+    );
+    server.on('clientError', onClientError);
+    servers.push(server);
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(port, host, () => {
+        server.off('error', reject);
+        server.on('error', (error) => log.error('the listener failed', { error: error.message }));
+        resolve(server.address() as AddressInfo);
+      });
+    });
+  };
+
+  return {
+    async listen() {
+      const { listen } = config;
+      const { port } = await open_(listen.admin ? 'clients' : 'all', listen.host, listen.port);
+      const admin = listen.admin ? await open_('operators', listen.admin.host, listen.admin.port) : null;
+      return { host: listen.host, port, adminPort: admin?.port ?? null };
+    },
+    readiness,
+    replace(next) {
+      const old = topology;
+      ({ config, topology } = next);
+      topologyAtMs = clock.wallMs();
+      current = door();
+      retired.push(old);
+      closeIfUnused(old);
+    },
+    async close() {
+      isDraining = true;
+      for (const server of servers) server.close();
+      const closeIdle = (): void => servers.forEach((server) => server.closeIdleConnections());
+      closeIdle();
+      if (open.size > 0) {
+        log.info('waiting for open requests to end', { open: open.size, drainMs: config.timeouts.drain_ms });
+        await new Promise<void>((resolve) => {
+          onIdle = resolve;
+          const cut = clock.after(config.timeouts.drain_ms, () => {
+            log.warn('cutting requests that are still open', { open: open.size });
+            for (const life of open.keys()) life.end(new ShuttingDown());
+          });
+          onIdle = () => {
+            cut.cancel();
+            resolve();
+          };
+          if (open.size === 0) onIdle();
+        });
+      }
+      closeIdle();
+      metrics.close();
+      await Promise.all([translator.close(), topology.close(), ...retired.map((old) => old.close())]);
+      // Last bytes of the last answers are on their way; what is left after a moment is a client that does not read.
+      await new Promise<void>((resolve) => {
+        const force = clock.after(500, () => servers.forEach((server) => server.closeAllConnections()));
+        void Promise.all(
+          servers.map(
+            (server) =>
+              new Promise<void>((done) =>
+                server.listening
+                  ? server.once('close', done)
+                  : server.getConnections((_, count) => (count > 0 ? server.once('close', done) : done())),
+              ),
+          ),
+        ).then(() => {
+          force.cancel();
+          resolve();
+        });
+      });
+    },
+  };
+}
+
+function respond(outgoing: ServerResponse, status: number, body: unknown, headers: Record<string, string> = {}): void {
+  outgoing.writeHead(status, { 'content-type': 'application/json', ...headers });
+  outgoing.end(JSON.stringify(body));
+}
+
+/** A path segment, decoded; null when it is empty. What cannot be decoded is looked up as it is, and not found. */
+function decodePath(segment: string): string | null {
+  if (segment === '') return null;
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
+  }
+}
+
+/**
+ * Bytes that are not one unambiguous HTTP request (two lengths, a length and chunks, a space in a header's name…): answered once
+ * and the connection closed, since nobody can say where the next request begins.
+ */
+function onClientError(error: Error & { code?: string }, socket: Socket): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const [status, message] =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? (['431 Request Header Fields Too Large', 'The request headers are too large'] as const)
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? (['408 Request Timeout', 'The request did not arrive in time'] as const)
+        : (['400 Bad Request', 'The request is not well-formed HTTP/1.1'] as const);
+  const body = JSON.stringify({ type: 'error', error: { type: 'invalid_request_error', message } });
+  socket.end(
+    `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+  socket.destroySoon();
+}

@@ -1,0 +1,184 @@
+import { isUtf8 } from 'node:buffer';
+import type { IncomingMessage } from 'node:http';
+import type { Clock } from '#contracts/clock';
+import type { Config } from '#contracts/config';
+import { refusal, type Refusal } from '#contracts/errors';
+import type { Json } from '#contracts/prompt';
+import { err, ok, type Result } from '#core/kernel';
+import {
+  ASKED_FIELDS,
+  checkVersion,
+  createJsonScanner,
+  readAsked,
+  type Asked,
+  type ScannedFields,
+  type ScanProblem,
+} from '#dialects';
+import { DeadlineExceeded } from './abort-reasons.ts';
+import type { Life } from './life.ts';
+import { refusalOfAbort } from './refusal-of-abort.ts';
+
+/** A request's body: whole, well formed, within bounds, and read as far as the gateway needs. */
+export interface Received {
+  readonly bytes: Buffer;
+  readonly fields: ScannedFields;
+  readonly asked: Asked;
+}
+
+/** The body bytes of all requests together, so that many large bodies cannot take the memory of the process. */
+export interface BodyMemory {
+  bytes: number;
+  readonly bytesMax: number;
+}
+
+/** Stage 1a, before anything is known of the caller: what the head alone says. */
+export function receiveHead({ incoming, dialect }: Life, { bounds }: Config): Refusal | null {
+  const encoding = incoming.headers['content-encoding'];
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity')
+    return refusal(
+      'unsupported_encoding',
+      'content-encoding: compressed request bodies are not accepted; send the body as it is',
+      { param: 'content-encoding' },
+    );
+  const length = Number(incoming.headers['content-length'] ?? 0);
+  if (length > bounds.body_bytes) return tooLarge(bounds.body_bytes);
+  return dialect === 'anthropic' ? checkVersion(versionOf(incoming), null) : null;
+}
+
+/** Stage 1b: takes the body in, checking its bytes as they come, and reads the fields on which the gateway acts. */
+export async function receiveBody(
+  life: Life,
+  { config, clock, memory }: { readonly config: Config; readonly clock: Clock; readonly memory: BodyMemory },
+): Promise<Result<Received, Refusal>> {
+  const { bounds } = config;
+  const scanner = createJsonScanner({ depthMax: bounds.json_depth, valuesMax: bounds.json_values, wanted: ASKED_FIELDS });
+  const collected = await collect(life, {
+    bodyBytesMax: bounds.body_bytes,
+    clock,
+    timeoutMs: config.timeouts.body_ms,
+    memory,
+    check: (chunk) => scanner.push(chunk),
+  });
+  if (!collected.ok) return collected;
+  const bytes = collected.value;
+  const scanned = scanner.end();
+  if (scanned.kind !== 'fields') return err(refusalOfScan(scanned));
+  if (!isUtf8(bytes)) return err(refusal('invalid_request', 'The request body is not valid UTF-8'));
+  const asked = readAsked(life.dialect, life.operation, scanned.fields, ({ start, end }) => bytes.toString('utf8', start, end));
+  if (!asked.ok) return asked;
+  const broken = life.dialect === 'anthropic' ? checkBodyVersion(versionOf(life.incoming), bytes, asked.value) : null;
+  if (broken) return err(broken);
+  const conversation = conversationOf(life.incoming, asked.value);
+  if (!conversation.ok) return conversation;
+  life.conversation = conversation.value;
+  life.endUser = asked.value.endUser;
+  life.isStream = asked.value.isStream;
+  return ok({ bytes, fields: scanned.fields, asked: asked.value });
+}
+
+interface Collecting {
+  readonly bodyBytesMax: number;
+  readonly clock: Clock;
+  readonly timeoutMs: number;
+  readonly memory: BodyMemory;
+  readonly check: (chunk: Buffer) => ScanProblem | null;
+}
+
+function collect(life: Life, { bodyBytesMax, clock, timeoutMs, memory, check }: Collecting): Promise<Result<Buffer, Refusal>> {
+  const { incoming, signal } = life;
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    const timer = clock.after(timeoutMs, () => done(err(refusalOfAbort(new DeadlineExceeded('body')))));
+    const done = (result: Result<Buffer, Refusal>): void => {
+      timer.cancel();
+      signal.removeEventListener('abort', onAbort);
+      incoming.off('data', onData);
+      incoming.off('end', onEnd);
+      incoming.off('error', onError);
+      // What is still to come of a refused body is read and dropped by `finish`, or the connection is closed.
+      resolve(result);
+    };
+    const onData = (chunk: Buffer): void => {
+      length += chunk.length;
+      life.requestBytes = length;
+      if (length > bodyBytesMax) return done(err(tooLarge(bodyBytesMax)));
+      if (memory.bytes + chunk.length > memory.bytesMax)
+        return done(
+          err(refusal('overloaded', 'Too many request bodies are in memory; try again shortly', { retryAfterMs: 1_000 })),
+        );
+      memory.bytes += chunk.length;
+      const problem = check(chunk);
+      if (problem) return done(err(refusalOfScan(problem)));
+      chunks.push(chunk);
+    };
+    const onEnd = (): void => done(ok(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length)));
+    // The client's connection broke; `close` says so too, and whichever is first wins.
+    const onError = (): void => onAbort();
+    const onAbort = (): void => done(err(refusalOfAbort(signal.reason)));
+    life.releases.push(() => (memory.bytes -= chunks.reduce((sum, chunk) => sum + chunk.length, 0)));
+    if (signal.aborted) return onAbort();
+    signal.addEventListener('abort', onAbort);
+    incoming.on('data', onData);
+    incoming.on('end', onEnd);
+    incoming.on('error', onError);
+  });
+}
+
+/** The conversation's id: from headers or body, and one only. */
+function conversationOf(incoming: IncomingMessage, asked: Asked): Result<string | null, Refusal> {
+  const found: { field: string; id: string }[] = [...asked.conversations];
+  for (const field of ['x-claude-code-session-id', 'x-session-id']) {
+    const id = incoming.headers[field];
+    if (typeof id === 'string' && id !== '') found.push({ field, id: id.slice(0, 256) });
+  }
+  const other = found.find(({ id }) => id !== found[0]?.id);
+  if (found[0] && other)
+    return err(
+      refusal('conflicting_conversation', `${found[0].field} and ${other.field} name two different conversations; send one`, {
+        param: other.field,
+      }),
+    );
+  return ok(found[0]?.id ?? null);
+}
+
+const tooLarge = (bodyBytesMax: number): Refusal =>
+  refusal('request_too_large', `Request exceeds the maximum size of ${bodyBytesMax} bytes`);
+
+function refusalOfScan(problem: ScanProblem): Refusal {
+  switch (problem.kind) {
+    case 'malformed':
+      return refusal('invalid_request', `The request body is not valid JSON (at byte ${problem.at})`);
+    case 'not_an_object':
+      return refusal('invalid_request', 'The request body must be a JSON object');
+    case 'too_deep':
+      return refusal('invalid_request', `The request body is nested too deeply (at byte ${problem.at})`);
+    case 'too_many_values':
+      return refusal('invalid_request', `The request body has too many values (at byte ${problem.at})`);
+    case 'duplicate_key':
+      return refusal(
+        'invalid_request',
+        `${problem.key}: given more than once`,
+        problem.key === undefined ? {} : { param: problem.key },
+      );
+  }
+}
+
+function versionOf(incoming: IncomingMessage): string | undefined {
+  const version = incoming.headers['anthropic-version'];
+  return typeof version === 'string' ? version : undefined;
+}
+
+/** Words without which no rule of a version that looks inside `messages` can be broken. */
+const VERSIONED_WORDS = ['"document"', '"citations"'] as const;
+
+/** The rules of Anthropic's API version. Only a body that could break one of those about messages is parsed for them. */
+function checkBodyVersion(version: string | undefined, bytes: Buffer, asked: Asked): Refusal | null {
+  const sampling = checkVersion(version, Object.fromEntries(asked.sampling.map((field) => [field, null])));
+  if (sampling || version === OLDEST_VERSION) return sampling;
+  return VERSIONED_WORDS.some((word) => bytes.includes(word))
+    ? checkVersion(version, JSON.parse(bytes.toString('utf8')) as Json)
+    : null;
+}
+
+const OLDEST_VERSION = '2023-06-01';
