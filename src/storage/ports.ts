@@ -35,12 +35,18 @@ export interface JournalStatus {
 export interface UsageStore {
   /**
    * Takes records `from`…`to` of one journal, and remembers `to`, in one transaction: repeating it changes nothing.
-   * A batch that does not start at the remembered position is refused (`gap`).
+   * A batch that does not start at the remembered position is refused (`gap`), one that ends at or before it is `already` there.
    */
   apply(batch: UsageBatch): Promise<'applied' | 'already' | 'gap'>;
   /** The position up to which a journal's records have been applied; 0 for an unknown journal. */
   position(journal: string): Promise<number>;
   usage(query: UsageQuery): Promise<readonly UsageRow[]>;
+  /** Whole records of a time, oldest batch first: what roll-ups do not tell. */
+  records(query: RecordsQuery): Promise<readonly UsageRecord[]>;
+  /** Drops whole records older than `beforeMs`, a batch at a time; totals stay. Answers how many batches went. */
+  forget(beforeMs: number): Promise<number>;
+  /** Resolves when everything applied so far survives a power cut: only then may a journal forget it. */
+  persist(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -50,20 +56,35 @@ export interface UsageBatch {
   /** Byte-independent sequence numbers: the first record of the batch, and one past the last. */
   readonly from: number;
   readonly to: number;
-  readonly records: readonly UsageRecord[];
+  /** The records as the journal holds them: JSON texts. Fewer than `to - from` says that the others are lost, and is counted. */
+  readonly records: readonly string[];
 }
 
 export interface UsageQuery {
   /** Only this organization's; null for all (operators only). */
   readonly organization: string | null;
+  /** Whole UTC days are counted: from the day that holds `fromMs` up to the last one that begins before `toMs`. */
   readonly fromMs: number;
   readonly toMs: number;
-  readonly groupBy: readonly ('organization' | 'workspace' | 'key' | 'model' | 'day' | 'outcome')[];
+  readonly groupBy: readonly UsageDimension[];
+}
+
+export type UsageDimension = 'organization' | 'workspace' | 'key' | 'model' | 'day' | 'outcome';
+
+export interface RecordsQuery {
+  /** Only this organization's; null for all (operators only). */
+  readonly organization: string | null;
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** The most to answer, 1 to 10,000. */
+  readonly recordsMax: number;
 }
 
 export interface UsageRow {
+  /** By dimension; a day is written 2026-01-31. Null: the request had none. */
   readonly group: { readonly [by: string]: string | null };
   readonly requests: number;
+  /** Requests that no replica could answer, or whose answer broke: neither the caller's doing nor our refusal. */
   readonly failures: number;
   readonly input: number;
   readonly cacheRead: number;

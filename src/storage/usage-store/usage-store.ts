@@ -1,0 +1,187 @@
+import { unreachable } from '#core/kernel';
+import { DAY_MS, rollUp } from '#core/usage';
+import type { UsageRecord } from '#contracts/record';
+import type { RecordsQuery, UsageBatch, UsageDimension, UsageQuery, UsageRow, UsageStore } from '../ports.ts';
+import { packBlock, unpackBlock } from './block.ts';
+import { migrate } from './migrate.ts';
+import { USAGE_SCHEMA } from './schema.ts';
+import type { Sql, SqlDatabase, SqlRow } from './sql.ts';
+
+/** A record that a newer Plimsoll wrote: it is not counted wrongly, it waits for one that knows it. */
+export class UnknownRecordVersion extends Error {
+  override readonly name = 'UnknownRecordVersion';
+}
+
+/** The usage store over any PostgreSQL, its tables brought to their newest version first. Closes the database when closed. */
+export async function createUsageStore(database: SqlDatabase): Promise<UsageStore> {
+  await migrate(database, 'usage', USAGE_SCHEMA);
+  return {
+    apply: (batch) => apply(database, batch),
+    position: async (journal) => (await readPosition(database, journal, '')) ?? 0,
+    usage: (query) => usage(database, query),
+    records: (query) => records(database, query),
+    forget: (beforeMs) => forget(database, beforeMs),
+    persist: () => database.persist(),
+    close: () => database.close(),
+  };
+}
+
+async function apply(database: SqlDatabase, batch: UsageBatch): Promise<'applied' | 'already' | 'gap'> {
+  const parsed = batch.records.map(parseRecord);
+  const totals = rollUp(parsed);
+  return database.transaction(async (sql) => {
+    await sql.query('insert into usage_journal values ($1, 0, 0) on conflict do nothing', [batch.journal]);
+    // The lock makes two appliers of one journal wait for each other, so that the second sees what the first has done.
+    const position = (await readPosition(sql, batch.journal, 'for update')) ?? 0;
+    if (position >= batch.to) return 'already';
+    if (position !== batch.from) return 'gap';
+    if (parsed.length > 0) {
+      await insertBlock(sql, batch, parsed);
+      await sql.query(ADD_TOTALS, [JSON.stringify(totals)]);
+    }
+    const lost = batch.to - batch.from - batch.records.length;
+    await sql.query('update usage_journal set position = $2, records_lost = records_lost + $3 where id = $1', [
+      batch.journal,
+      batch.to,
+      lost,
+    ]);
+    return 'applied';
+  });
+}
+
+function parseRecord(json: string): UsageRecord {
+  const record = JSON.parse(json) as UsageRecord;
+  if (record.version !== 1) throw new UnknownRecordVersion(`usage record ${record.id} has version ${String(record.version)}`);
+  return record;
+}
+
+async function insertBlock(sql: Sql, batch: UsageBatch, parsed: readonly UsageRecord[]): Promise<void> {
+  let firstAtMs = Number.MAX_SAFE_INTEGER;
+  let lastAtMs = 0;
+  for (const { atMs } of parsed) {
+    firstAtMs = Math.min(firstAtMs, atMs);
+    lastAtMs = Math.max(lastAtMs, atMs);
+  }
+  const payload = packBlock(batch.records);
+  const values = [batch.journal, batch.from, parsed.length, firstAtMs, lastAtMs, payload];
+  await sql.query('insert into usage_block values ($1, $2, $3, $4, $5, $6)', values);
+}
+
+const ADD_TOTALS = `
+  insert into usage_day
+  select day, organization, workspace, key, model, outcome,
+    requests, input, "cacheRead", "cacheWrite", output, estimated, "costMicroUsd", unpriced
+  from json_to_recordset($1::json) as added (
+    day int, organization text, workspace text, key text, model text, outcome text, requests bigint, input bigint,
+    "cacheRead" bigint, "cacheWrite" bigint, output bigint, estimated bigint, "costMicroUsd" bigint, unpriced bigint
+  )
+  on conflict (day, organization, workspace, key, model, outcome) do update set
+    requests = usage_day.requests + excluded.requests,
+    input = usage_day.input + excluded.input,
+    cache_read = usage_day.cache_read + excluded.cache_read,
+    cache_write = usage_day.cache_write + excluded.cache_write,
+    output = usage_day.output + excluded.output,
+    estimated = usage_day.estimated + excluded.estimated,
+    cost_micro_usd = usage_day.cost_micro_usd + excluded.cost_micro_usd,
+    unpriced = usage_day.unpriced + excluded.unpriced`;
+
+async function readPosition(sql: Sql, journal: string, lock: '' | 'for update'): Promise<number | null> {
+  const [row] = await sql.query(`select position from usage_journal where id = $1 ${lock}`, [journal]);
+  return row === undefined ? null : Number(row.position);
+}
+
+async function usage(sql: Sql, query: UsageQuery): Promise<readonly UsageRow[]> {
+  const by = [...new Set(query.groupBy)];
+  const columns = by.map(columnOf);
+  const group =
+    columns.length === 0
+      ? ''
+      : `group by ${columns.join(', ')} order by ${columns.map((column) => `${column} nulls first`).join(', ')}`;
+  const rows = await sql.query(
+    `select ${[...columns, TOTALS].join(', ')} from usage_day
+     where day >= $1 and day < $2 and ($3::text is null or organization = $3) ${group}`,
+    [Math.floor(query.fromMs / DAY_MS), Math.ceil(query.toMs / DAY_MS), query.organization],
+  );
+  return rows.filter((row) => row.requests !== null).map((row) => toUsageRow(row, by));
+}
+
+const TOTALS = `
+  sum(requests)::bigint as requests,
+  coalesce(sum(requests) filter (where outcome in ('failed', 'broken')), 0)::bigint as failures,
+  sum(input)::bigint as input, sum(cache_read)::bigint as cache_read, sum(cache_write)::bigint as cache_write,
+  sum(output)::bigint as output, sum(estimated)::bigint as estimated,
+  sum(cost_micro_usd)::bigint as cost_micro_usd, sum(unpriced)::bigint as unpriced`;
+
+/** Only these names ever enter the text of a query. */
+function columnOf(dimension: UsageDimension): string {
+  switch (dimension) {
+    case 'organization':
+    case 'workspace':
+    case 'key':
+    case 'model':
+    case 'day':
+    case 'outcome':
+      return dimension;
+    default:
+      return unreachable(dimension);
+  }
+}
+
+function toUsageRow(row: SqlRow, by: readonly UsageDimension[]): UsageRow {
+  const requests = Number(row.requests);
+  const unpriced = Number(row.unpriced);
+  return {
+    group: Object.fromEntries(by.map((dimension) => [dimension, groupValue(dimension, row[dimension])])),
+    requests,
+    failures: Number(row.failures),
+    input: Number(row.input),
+    cacheRead: Number(row.cache_read),
+    cacheWrite: Number(row.cache_write),
+    output: Number(row.output),
+    estimated: Number(row.estimated),
+    costMicroUsd: unpriced === requests ? null : Number(row.cost_micro_usd),
+    unpriced,
+  };
+}
+
+function groupValue(dimension: UsageDimension, value: unknown): string | null {
+  if (dimension === 'day') return new Date(Number(value) * DAY_MS).toISOString().slice(0, 10);
+  return typeof value === 'string' ? value : null;
+}
+
+async function records(sql: Sql, query: RecordsQuery): Promise<readonly UsageRecord[]> {
+  const found: UsageRecord[] = [];
+  // One block at a time: a block is at most a few megabytes, a day of them is not.
+  const blocks = await sql.query(
+    `select journal, first_sequence from usage_block where last_at_ms >= $1 and first_at_ms < $2
+     order by first_at_ms, journal, first_sequence limit $3`,
+    [query.fromMs, query.toMs, query.recordsMax],
+  );
+  for (const { journal, first_sequence } of blocks) {
+    const [block] = await sql.query('select payload from usage_block where journal = $1 and first_sequence = $2', [
+      String(journal),
+      Number(first_sequence),
+    ]);
+    if (!(block?.payload instanceof Uint8Array)) continue;
+    for (const record of unpackBlock(block.payload).map(parseRecord)) {
+      const isAsked =
+        record.atMs >= query.fromMs &&
+        record.atMs < query.toMs &&
+        (query.organization === null || record.organization === query.organization);
+      if (isAsked) found.push(record);
+      if (found.length >= query.recordsMax) return found;
+    }
+  }
+  return found;
+}
+
+async function forget(database: SqlDatabase, beforeMs: number): Promise<number> {
+  const [gone] = await database.query(
+    'with gone as (delete from usage_block where last_at_ms < $1 returning 1) select count(*)::int as blocks from gone',
+    [beforeMs],
+  );
+  const blocks = Number(gone?.blocks);
+  // The embedded engine has no vacuum of its own: without this the space would never be used again.
+  if (blocks > 0) await database.query('vacuum usage_block');
+  return blocks;
+}
