@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { AnswerEvent } from '#contracts/answer';
-import type { Json, JsonObject, Prompt } from '#contracts/prompt';
+import type { Json, JsonObject, Part, Prompt } from '#contracts/prompt';
 import { responsesCodec } from './responses-codec.ts';
 
 const options = { model: 'harbor-1', includeUsage: true, createdAtS: 1_700_000_000 };
@@ -409,6 +409,17 @@ test.each<[field: string, code: string, fields: Json]>([
   ['text.verbosity', 'unsupported_by_engine', { text: { verbosity: 'high' } }],
   ['user', 'invalid_request', { user: 'a', safety_identifier: 'b' }],
   ['speed', 'unsupported_by_engine', { speed: 'fast' }],
+  [
+    'tools.0.allowed_callers',
+    'unsupported_by_engine',
+    { tools: [{ type: 'function', name: 'f', allowed_callers: ['programmatic'] }] },
+  ],
+  ['tools.0.async', 'unsupported_by_engine', { tools: [{ type: 'function', name: 'f', async: true }] }],
+  [
+    'input.0.caller',
+    'unsupported_by_engine',
+    { input: [{ type: 'function_call_output', call_id: 'c', output: 'x', caller: { type: 'program', caller_id: 'p' } }] },
+  ],
 ])('a request is refused for its `%s` (%s)', (param, code, fields) => {
   const result = responsesCodec.readRequest({ model: 'm', input: 'x', ...(fields as JsonObject) });
   expect(result).toMatchObject({ ok: false, error: { code, param } });
@@ -421,15 +432,102 @@ test.each<[param: string, more: Partial<Prompt>]>([
   ['presence_penalty', { presencePenalty: 1 }],
   ['frequency_penalty', { frequencyPenalty: 1 }],
   ['thinking.budget_tokens', { thinking: { kind: 'enabled', budgetTokens: 2000 } }],
-  ['effort', { thinking: { kind: 'disabled', effort: 'low' } }],
+  ['output_config.effort', { thinking: { kind: 'disabled', effort: 'low' } }],
   [
-    'turns.0.parts.0',
+    'messages.0.content.0',
     { turns: [{ role: 'assistant', parts: [{ kind: 'image', source: { kind: 'url', url: 'https://a.example/b' } }] }] },
   ],
-  ['turns.0.parts.0.source', { turns: [{ role: 'user', parts: [{ kind: 'document', source: { kind: 'text', text: 'x' } }] }] }],
 ])('an engine of this dialect cannot be told `%s`', (param, more) => {
   const prompt = { model: 'm', system: [], turns: [], tools: [], stopSequences: [], stream: true, ...more };
   expect(responsesCodec.writeRequest(prompt)).toMatchObject({ ok: false, error: { code: 'unsupported_by_engine', param } });
+});
+
+test('images and files are data URLs or URLs, both ways; detail auto is what no detail means', () => {
+  const content = [
+    { type: 'input_image', image_url: 'data:image/png;base64,AAAA', detail: 'auto' },
+    { type: 'input_image', image_url: 'https://a.example/b.png', detail: 'original' },
+    { type: 'input_file', filename: 'tides.pdf', file_data: 'data:application/pdf;base64,BBBB' },
+    { type: 'input_file', file_url: 'https://a.example/tides.pdf' },
+  ];
+  const body = { model: 'm', input: [{ type: 'message', role: 'user', content }], store: false, stream: false };
+  const prompt = read(body);
+  expect(prompt.turns[0]?.parts).toEqual([
+    { kind: 'image', source: { kind: 'base64', mediaType: 'image/png', data: 'AAAA' } },
+    { kind: 'image', source: { kind: 'url', url: 'https://a.example/b.png' }, detail: 'original' },
+    { kind: 'document', source: { kind: 'base64', mediaType: 'application/pdf', data: 'BBBB' }, title: 'tides.pdf' },
+    { kind: 'document', source: { kind: 'url', url: 'https://a.example/tides.pdf' } },
+  ]);
+  expect(responsesCodec.writeRequest(prompt)).toEqual({ ok: true, value: body });
+});
+
+test('a document that is text, or has notes, is told to an engine in words', () => {
+  const document = { kind: 'document', title: 'Tides', context: 'From 1900.' } as const;
+  const base64 = { kind: 'base64', mediaType: 'application/pdf', data: 'BBBB' } as const;
+  const parts: Part[] = [
+    { ...document, source: { kind: 'text', text: 'High at six.' } },
+    { ...document, source: base64 },
+    { kind: 'document', source: base64 },
+  ];
+  const prompt: Prompt = { ...read({ model: 'm', input: [] }), turns: [{ role: 'user', parts }] };
+  expect(responsesCodec.writeRequest(prompt)).toMatchObject({
+    value: {
+      input: [
+        {
+          content: [
+            { type: 'input_text', text: 'Tides\n\nFrom 1900.\n\nHigh at six.' },
+            { type: 'input_text', text: 'From 1900.' },
+            { type: 'input_file', filename: 'Tides', file_data: 'data:application/pdf;base64,BBBB' },
+            { type: 'input_file', filename: 'document.pdf', file_data: 'data:application/pdf;base64,BBBB' },
+          ],
+        },
+      ],
+    },
+  });
+});
+
+test('a tool that failed is told to the model in words, and to the client by the status, and comes back as it was', () => {
+  const result = { kind: 'tool_result', callId: 'c', parts: [{ kind: 'text', text: 'No port.' }], isError: true } as const;
+  const prompt: Prompt = { ...read({ model: 'm', input: [] }), turns: [{ role: 'user', parts: [result] }] };
+  const written = responsesCodec.writeRequest(prompt);
+  const item = {
+    type: 'function_call_output',
+    call_id: 'c',
+    output: [
+      { type: 'input_text', text: 'Error:' },
+      { type: 'input_text', text: 'No port.' },
+    ],
+    status: 'incomplete',
+  };
+  expect(written).toMatchObject({ value: { input: [item] } });
+  expect(read({ model: 'm', input: [item] }).turns).toEqual(prompt.turns);
+});
+
+test('the service tier that was asked for does not pass for the one that served', () => {
+  const request = read({ model: 'm', input: 'x', service_tier: 'priority' });
+  expect(responsesCodec.writeAnswer(answer, { ...options, request })).not.toHaveProperty('service_tier');
+});
+
+test('a failed whole answer is refused in the words of the engine', () => {
+  const failed = {
+    id: 'resp_1',
+    object: 'response',
+    output: [],
+    status: 'failed',
+    error: { code: 'server_error', message: 'Out of luck.' },
+  };
+  expect(responsesCodec.readAnswer(failed)).toEqual({ ok: false, error: { code: 'upstream_broken', message: 'Out of luck.' } });
+});
+
+test('marks to cache change nothing that an engine of this dialect is told', () => {
+  const cache = { ttl: '1h' } as const;
+  const plain = read({ model: 'm', input: 'x', instructions: 'Be brief.' });
+  const marked: Prompt = {
+    ...plain,
+    cache,
+    system: plain.system.map((part) => ({ ...part, cache })),
+    turns: [{ role: 'user', parts: [{ kind: 'text', text: 'x', cache }] }],
+  };
+  expect(responsesCodec.writeRequest(marked)).toEqual(responsesCodec.writeRequest(plain));
 });
 
 test('a request to an engine asks it to keep nothing, and for reasoning that can be sent back', () => {

@@ -1,6 +1,7 @@
 import type { DocumentPart, ImagePart, Json, JsonObject, Part } from '#contracts/prompt';
 import { join, maybe, shown, type Fields } from '../fields.ts';
 import { isList, present } from '../json.ts';
+import { UNTITLED } from './carried-words.ts';
 
 type Speaker = 'user' | 'assistant' | 'system' | 'tool';
 
@@ -44,9 +45,10 @@ function readPart(fields: Fields, value: Json, path: string, speaker: Speaker): 
   }
 }
 
-// Set aside: annotations and logprobs, which say where an earlier answer came from, and cache breakpoints, which are advice.
-const TEXT_FIELDS = new Set(['type', 'text', 'annotations', 'logprobs', 'prompt_cache_breakpoint']);
-const REFUSAL_FIELDS = new Set(['type', 'refusal']);
+// Set aside: annotations and logprobs, which say where an earlier answer came from; `parsed`, which the official client adds to
+// what it hands out, and people send back; and cache breakpoints, which are advice.
+const TEXT_FIELDS = new Set(['type', 'text', 'annotations', 'logprobs', 'parsed', 'prompt_cache_breakpoint']);
+const REFUSAL_FIELDS = new Set(['type', 'refusal', 'parsed']);
 const IMAGE_FIELDS = new Set(['type', 'image_url', 'detail', 'prompt_cache_breakpoint']);
 const FILE_FIELDS = new Set(['type', 'file_data', 'file_url', 'filename', 'detail', 'prompt_cache_breakpoint']);
 
@@ -70,7 +72,8 @@ function readDocument(fields: Fields, part: JsonObject, path: string): DocumentP
   if (detail !== undefined && detail !== 'auto')
     fields.problems.unsupported(join(path, 'detail'), 'Files are sent to this engine in one detail only');
   const title = maybe(part.filename, (name) => fields.text(name, join(path, 'filename')));
-  return present({ kind: 'document' as const, source: readFileSource(fields, part, path), title });
+  const source = readFileSource(fields, part, path);
+  return present({ kind: 'document' as const, source, title: title === UNTITLED ? undefined : title });
 }
 
 function readFileSource(fields: Fields, part: JsonObject, path: string): ImagePart['source'] {

@@ -95,6 +95,43 @@ test('the parts of one reasoning item are one block, joined by an empty line, st
   expect(whole.ok && collectAnswer(whole.value)).toEqual(collectAnswer(streamed));
 });
 
+test('reasoning that a server shows as content is one block too, its parts done or not', () => {
+  const at = { item_id: 'rs_1', output_index: 0 };
+  const part = { type: 'reasoning_text', text: '' };
+  const events = read([
+    begun,
+    { type: 'response.output_item.added', output_index: 0, item: { type: 'reasoning', id: 'rs_1', summary: [] } },
+    { type: 'response.content_part.added', ...at, content_index: 0, part },
+    { type: 'response.reasoning_text.delta', ...at, content_index: 0, delta: 'First.' },
+    { type: 'response.content_part.done', ...at, content_index: 0, part },
+    { type: 'response.content_part.added', ...at, content_index: 1, part },
+    { type: 'response.reasoning_text.delta', ...at, content_index: 1, delta: 'Second.' },
+    { type: 'response.output_item.done', output_index: 0, item: { type: 'reasoning', id: 'rs_1', summary: [] } },
+    completed,
+  ]);
+  expect(collectAnswer(events).blocks).toEqual([{ kind: 'thinking', text: 'First.\n\nSecond.', signature: '' }]);
+});
+
+test('a done event without content makes no delta, and a ping before the start makes no event', () => {
+  const events = read([
+    { type: 'keepalive' },
+    begun,
+    { type: 'keepalive' },
+    message(0),
+    { type: 'response.output_text.done', output_index: 0, text: '' },
+    completed,
+  ]);
+  expect(events.map((event) => event.kind)).toEqual(['start', 'ping', 'block_start', 'block_end', 'stop', 'end']);
+});
+
+test('a server that counts more cached tokens than tokens is believed as far as the total goes', () => {
+  const usage = { input_tokens: 10, input_tokens_details: { cached_tokens: 14, cache_write_tokens: 3 }, output_tokens: 2.5 };
+  expect(read([begun, { ...completed, response: { ...completed.response, usage } }])).toContainEqual({
+    kind: 'usage',
+    usage: { input: 0, cacheRead: 10, cacheWrite: 0 },
+  });
+});
+
 test.each([
   [
     'an item of a built-in tool',

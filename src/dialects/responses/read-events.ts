@@ -94,8 +94,8 @@ export function createEventReader(): EventReader {
       case 'response.reasoning_summary_part.added':
         return partAdded(event);
       case 'response.content_part.done':
-        // A reasoning item is one block, however many parts it has.
-        return assembler.openKind === 'thinking' ? undefined : assembler.closeBlock();
+        // A part of a message is a block; a reasoning item is one block, however many parts it has.
+        return assembler.openKind === 'text' || assembler.openKind === 'refusal' ? assembler.closeBlock() : undefined;
       case 'response.output_item.done':
         return itemDone(event);
       case 'response.completed':

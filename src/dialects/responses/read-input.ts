@@ -1,6 +1,7 @@
 import type { ImagePart, Json, JsonObject, Part, TextPart, ToolResultPart, Turn } from '#contracts/prompt';
 import { join, maybe, shown, type Fields } from '../fields.ts';
 import { isList, present } from '../json.ts';
+import { ERROR_MARK } from './carried-words.ts';
 import { readContent } from './read-content.ts';
 import { readReasoning } from './reasoning-item.ts';
 
@@ -52,8 +53,19 @@ function readItem(fields: Fields, value: Json, path: string, append: Append): vo
 }
 
 const MESSAGE_FIELDS = new Set(['type', 'role', 'content', 'id', 'status', 'phase']);
-const FUNCTION_CALL_FIELDS = new Set(['type', 'id', 'status', 'call_id', 'name', 'arguments']);
-const FUNCTION_OUTPUT_FIELDS = new Set(['type', 'id', 'status', 'call_id', 'name', 'output']);
+// `parsed_arguments` is what the official client adds to the calls that it hands out, and that people send back with them.
+const FUNCTION_CALL_FIELDS = new Set([
+  'type',
+  'id',
+  'status',
+  'call_id',
+  'name',
+  'arguments',
+  'caller',
+  'async',
+  'parsed_arguments',
+]);
+const FUNCTION_OUTPUT_FIELDS = new Set(['type', 'id', 'status', 'call_id', 'name', 'output', 'caller']);
 
 function readMessage(fields: Fields, item: JsonObject, path: string, append: Append): void {
   fields.known(item, path, MESSAGE_FIELDS);
@@ -64,6 +76,9 @@ function readMessage(fields: Fields, item: JsonObject, path: string, append: App
 
 function readToolCall(fields: Fields, item: JsonObject, path: string): Part {
   fields.known(item, path, FUNCTION_CALL_FIELDS);
+  refuseProgram(fields, item, path);
+  if (maybe(item.async, (flag) => fields.boolean(flag, join(path, 'async'))))
+    fields.problems.unsupported(join(path, 'async'), 'This engine waits for what it calls');
   return {
     kind: 'tool_call',
     id: fields.text(item.call_id, join(path, 'call_id')),
@@ -72,19 +87,29 @@ function readToolCall(fields: Fields, item: JsonObject, path: string): Part {
   };
 }
 
-/** That a tool failed has no other place in this dialect than the item's `status`: `incomplete` is read as `isError`. */
+/** A tool that failed is said by the item's `status`, and by a mark of ours before its output, which is taken off again. */
 function readToolResult(fields: Fields, item: JsonObject, path: string): ToolResultPart {
   fields.known(item, path, FUNCTION_OUTPUT_FIELDS);
+  refuseProgram(fields, item, path);
   const status = maybe(item.status, (word) =>
     fields.word(word, join(path, 'status'), ['in_progress', 'completed', 'incomplete']),
   );
-  const parts = readContent(fields, item.output, join(path, 'output'), 'tool').filter(
+  const given = readContent(fields, item.output, join(path, 'output'), 'tool').filter(
     (part): part is TextPart | ImagePart => part.kind === 'text' || part.kind === 'image',
   );
+  const isMarked = status === 'incomplete' && isList(item.output) && given[0]?.kind === 'text' && given[0].text === ERROR_MARK;
   return present({
     kind: 'tool_result' as const,
     callId: fields.text(item.call_id, join(path, 'call_id')),
-    parts,
+    parts: isMarked ? given.slice(1) : given,
     isError: status === 'incomplete' ? true : status === 'completed' ? false : undefined,
   });
+}
+
+/** A call that a program of the vendor's made, and not the model, means nothing to another engine. */
+function refuseProgram(fields: Fields, item: JsonObject, path: string): void {
+  const at = join(path, 'caller');
+  const caller = maybe(item.caller, (value) => fields.object(value, at));
+  if (caller !== undefined && caller.type !== 'direct')
+    fields.problems.unsupported(at, 'Only tool calls made by the model itself can be sent to this engine');
 }

@@ -55,7 +55,7 @@ function readEndUser(fields: Fields, request: JsonObject): string | undefined {
   return safetyIdentifier ?? user;
 }
 
-const TOOL_FIELDS = new Set(['type', 'name', 'description', 'parameters', 'strict', 'defer_loading', 'async']);
+const TOOL_FIELDS = new Set(['type', 'name', 'description', 'parameters', 'strict', 'defer_loading', 'async', 'allowed_callers']);
 const NO_PARAMETERS: JsonObject = { type: 'object', properties: {} };
 
 function readTool(fields: Fields, value: Json, index: number): readonly Tool[] {
@@ -70,6 +70,9 @@ function readTool(fields: Fields, value: Json, index: number): readonly Tool[] {
   for (const key of ['defer_loading', 'async'])
     if (maybe(tool[key], (flag) => fields.boolean(flag, join(path, key))))
       fields.problems.unsupported(join(path, key), 'This engine is told of every tool at once, and waits for what it calls');
+  const callers = maybe(tool.allowed_callers, (value) => fields.list(value, join(path, 'allowed_callers')));
+  if (callers?.some((caller) => caller !== 'direct'))
+    fields.problems.unsupported(join(path, 'allowed_callers'), 'In this engine only the model itself calls tools');
   return [
     present({
       name: fields.text(tool.name, join(path, 'name')),

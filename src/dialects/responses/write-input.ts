@@ -9,8 +9,10 @@ import type {
   ToolResultPart,
   Turn,
 } from '#contracts/prompt';
+import { unreachable } from '#core/kernel';
 import { present } from '../json.ts';
 import type { Problems } from '../problems.ts';
+import { ERROR_MARK, UNTITLED } from './carried-words.ts';
 import { reasoningItem } from './reasoning-item.ts';
 
 type MessagePart = TextPart | ImagePart | DocumentPart | RefusalPart;
@@ -23,7 +25,7 @@ export function writeInput(problems: Problems, prompt: Prompt): readonly JsonObj
   const items: JsonObject[] = [];
   const further = prompt.system.slice(1);
   if (further.length > 0) items.push(message({ role: 'system', parts: further, id: '' }));
-  prompt.turns.forEach((turn, index) => writeTurn(problems, turn, `turns.${index}`, items));
+  prompt.turns.forEach((turn, index) => writeTurn(problems, turn, `messages.${index}.content`, items));
   return items;
 }
 
@@ -37,8 +39,10 @@ function writeTurn(problems: Problems, turn: Turn, path: string, items: JsonObje
   if (turn.parts.length === 0) items.push(message({ role: turn.role, parts: [], id: `msg_${items.length}` }));
   turn.parts.forEach((part, index) => {
     if (!SAYABLE[turn.role].has(part.kind)) {
-      const at = `${path}.parts.${index}`;
-      problems.unsupported(at, `OpenAI Responses cannot say a ${part.kind} in a turn of role ${turn.role}`);
+      problems.unsupported(
+        `${path}.${index}`,
+        `A ${part.kind} part of a turn of role ${turn.role} cannot be sent to this engine`,
+      );
     } else if (part.kind === 'tool_call') {
       flush();
       items.push({ type: 'function_call', call_id: part.id, name: part.name, arguments: part.arguments });
@@ -48,10 +52,7 @@ function writeTurn(problems: Problems, turn: Turn, path: string, items: JsonObje
     } else if (part.kind === 'thinking' || part.kind === 'redacted_thinking') {
       flush();
       items.push(reasoningItem(`rs_${items.length}`, part));
-    } else {
-      if (part.kind === 'document') refuseDocument(problems, part, `${path}.parts.${index}`);
-      pending.push(part);
-    }
+    } else pending.push(part);
   });
   flush();
 }
@@ -73,24 +74,26 @@ interface Message {
 function message({ role, parts, id }: Message): JsonObject {
   const [first, ...others] = parts;
   if (first?.kind === 'text' && others.length === 0) return { type: 'message', role, content: first.text };
-  const content = parts.map((part) => contentPart(part, role));
+  const content = parts.flatMap((part) => contentParts(part, role));
   if (role === 'assistant') return { type: 'message', id, status: 'completed', role, content };
   return { type: 'message', role, content };
 }
 
-function contentPart(part: MessagePart, role: Turn['role']): JsonObject {
+function contentParts(part: MessagePart, role: Turn['role']): readonly JsonObject[] {
   switch (part.kind) {
     case 'refusal':
-      return { type: 'refusal', refusal: part.text };
+      return [{ type: 'refusal', refusal: part.text }];
     case 'image':
-      return imagePart(part);
+      return [imagePart(part)];
     case 'document':
-      return documentPart(part);
+      return documentParts(part);
     default:
-      return role === 'assistant'
-        ? { type: 'output_text', text: part.text, annotations: [] }
-        : { type: 'input_text', text: part.text };
+      return [role === 'assistant' ? { type: 'output_text', text: part.text, annotations: [] } : textPart(part.text)];
   }
+}
+
+function textPart(text: string): JsonObject {
+  return { type: 'input_text', text };
 }
 
 /** `detail` is always said: some servers of this API require it, and `auto` is what its absence means. */
@@ -99,26 +102,31 @@ function imagePart({ source, detail }: ImagePart): JsonObject {
   return { type: 'input_image', image_url, detail: detail ?? 'auto' };
 }
 
-function documentPart({ source, title }: DocumentPart): JsonObject {
-  return present({
-    type: 'input_file',
-    filename: title,
-    file_url: source.kind === 'url' ? source.url : undefined,
-    file_data: source.kind === 'base64' ? `data:${source.mediaType};base64,${source.data}` : undefined,
-  });
-}
-
-function refuseDocument(problems: Problems, { source, context }: DocumentPart, path: string): void {
-  if (source.kind === 'text') problems.unsupported(`${path}.source`, 'OpenAI Responses takes documents as base64 or by URL only');
-  if (context !== undefined) problems.unsupported(`${path}.context`, 'OpenAI Responses has no context beside a document');
+/** A document given as text is a text, under its title and context; others are files, after what is said about them. */
+function documentParts({ source, title, context }: DocumentPart): readonly JsonObject[] {
+  const notes = context === undefined ? [] : [textPart(context)];
+  switch (source.kind) {
+    case 'text':
+      return [textPart([title, context, source.text].filter((words) => words !== undefined).join('\n\n'))];
+    case 'url':
+      return [...notes, present({ type: 'input_file', filename: title, file_url: source.url })];
+    case 'base64': {
+      const file_data = `data:${source.mediaType};base64,${source.data}`;
+      return [...notes, { type: 'input_file', filename: title ?? UNTITLED, file_data }];
+    }
+    default:
+      return unreachable(source);
+  }
 }
 
 function toolResult({ callId, parts, isError }: ToolResultPart): JsonObject {
   const [first, ...others] = parts;
+  const marked = isError === true ? [textPart(ERROR_MARK)] : [];
+  const isPlain = first?.kind === 'text' && others.length === 0 && marked.length === 0;
   return present({
     type: 'function_call_output',
     call_id: callId,
-    output: first?.kind === 'text' && others.length === 0 ? first.text : parts.map((part) => contentPart(part, 'user')),
+    output: isPlain ? first.text : [...marked, ...parts.flatMap((part) => contentParts(part, 'user'))],
     status: isError === undefined ? undefined : isError ? 'incomplete' : 'completed',
   });
 }

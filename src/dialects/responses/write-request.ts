@@ -54,7 +54,7 @@ function refuseUnsayable(problems: Problems, prompt: Prompt): void {
   for (const [field, isSaid] of Object.entries(unsayable)) if (isSaid) problems.unsupported(field, NO_PLACE);
 }
 
-const NO_PLACE = 'OpenAI Responses, which the engine that serves this model speaks, has no such parameter';
+const NO_PLACE = 'This engine speaks OpenAI Responses, which has no such parameter';
 
 /** `strict` that was not said is null, which leaves it to the engine; some servers of this API require the key. */
 function writeTool(tool: Tool): JsonObject {
@@ -87,16 +87,13 @@ function writeReasoning(problems: Problems, thinking: Thinking): JsonObject {
       return { effort: thinking.effort };
     case 'disabled':
       if (thinking.effort !== undefined)
-        problems.unsupported(
-          'effort',
-          'OpenAI Responses, which the engine that serves this model speaks, has no effort without thinking',
-        );
+        problems.unsupported('output_config.effort', 'For this engine effort is the effort of thinking, which is disabled');
       return { effort: 'none' };
     case 'adaptive':
       // No summary is this dialect's own default, which is what `omitted` asks for.
       return present({ effort: thinking.effort, summary: thinking.display === 'summarized' ? 'auto' : undefined });
     case 'enabled':
-      problems.unsupported('thinking.budget_tokens', `${NO_PLACE}; it takes an effort`);
+      problems.unsupported('thinking.budget_tokens', 'This engine takes no budget of thinking tokens; use output_config.effort');
       return {};
     default:
       return unreachable(thinking);
