@@ -110,9 +110,9 @@ async function translate(
   };
   return ok({
     request: engineRequest(life, operation, translated.value.body, options.isolation),
-    createRelay: () => createTranslationRelay({ from: to, to: from, options: writer }),
+    createRelay: () => createTranslationRelay({ from: to, to: from, options: writer }, options.answerBytesMax),
     readWhole: (body) => translateWhole({ from: to, to: from, options: writer }, body),
-    readError: (status, body) => translateUpstreamError({ from: to, to: from, status, requestId: life.id }, body),
+    readError: (status, body) => translateUpstreamError({ to: from, status, requestId: life.id }, body),
   });
 }
 

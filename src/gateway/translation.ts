@@ -1,54 +1,102 @@
-import type { Refusal } from '#contracts/errors';
-import { refusal } from '#contracts/errors';
-import type { Prompt } from '#contracts/prompt';
+import { Worker } from 'node:worker_threads';
+import { refusal, type Refusal } from '#contracts/errors';
 import type { Dialect } from '#contracts/record';
-import { err, type Result } from '#core/kernel';
-import type { Relay } from './relay.ts';
+import { err, ok, type Result } from '#core/kernel';
+import { createAnswerTranslator, parseJson, translateAnswer, translateError, type AnswerTranslation } from '#dialects';
 import type { WholeForClient } from './prepare.ts';
-
-export interface TranslationRequest {
-  readonly from: Dialect;
-  readonly to: Dialect;
-  readonly body: Buffer;
-  /** The engine's name for the model. */
-  readonly model: string;
-}
+import { refusalOfAbort } from './refusal-of-abort.ts';
+import type { Relay } from './relay.ts';
+import { translateBody, type BodyTranslation, type TranslatedBody } from './translate-body.ts';
 
 /** Translates request bodies: small ones here and now, large ones in a thread, so that no other request waits for them. */
 export interface Translator {
-  request(
-    asked: TranslationRequest,
-    signal: AbortSignal,
-  ): Promise<Result<{ readonly body: Buffer; readonly prompt: Prompt }, Refusal>>;
+  request(asked: BodyTranslation, signal: AbortSignal): Promise<Result<TranslatedBody, Refusal>>;
   close(): Promise<void>;
 }
 
+/** A body of this size takes a millisecond or two to parse, translate and write; a larger one goes to the thread. */
+const INLINE_BYTES_MAX = 131_072;
+/** Bodies that wait for the thread; they are counted in the bound on body memory too. */
+const WAITING_MAX = 64;
+
+type Settle = (result: Result<TranslatedBody, Refusal>) => void;
+
 export function createTranslator(): Translator {
+  let worker: Worker | null = null;
+  let nextId = 0;
+  const waiting = new Map<number, Settle>();
+
+  const failAll = (): void => {
+    for (const settle of waiting.values()) settle(err(refusal('internal', 'Internal error')));
+    waiting.clear();
+    worker = null;
+  };
+  const start = (): Worker => {
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    const started = new Worker(new URL(`./translate-thread.${extension}`, import.meta.url));
+    started.unref();
+    started.on(
+      'message',
+      ({ id, result }: { readonly id: number; readonly result: Result<TranslatedBody<Uint8Array>, Refusal> }) => {
+        const settle = waiting.get(id);
+        waiting.delete(id);
+        settle?.(result.ok ? ok({ ...result.value, body: Buffer.from(result.value.body) }) : result);
+      },
+    );
+    // The thread died (out of memory, say): its requests fail, and the next one starts another.
+    started.on('error', failAll);
+    started.on('exit', failAll);
+    return started;
+  };
+
   return {
-    request: () => Promise.resolve(err(refusal('unsupported_by_engine', 'not translated'))),
-    close: () => Promise.resolve(),
+    request(asked, signal) {
+      if (asked.body.length <= INLINE_BYTES_MAX) return Promise.resolve(translateBody(asked));
+      if (waiting.size >= WAITING_MAX)
+        return Promise.resolve(
+          err(refusal('overloaded', 'Too many large requests are waiting; try again shortly', { retryAfterMs: 1_000 })),
+        );
+      return new Promise((resolve) => {
+        const id = nextId++;
+        const onAbort = (): void => settle(err(refusalOfAbort(signal.reason)));
+        const settle: Settle = (result) => {
+          waiting.delete(id);
+          signal.removeEventListener('abort', onAbort);
+          resolve(result);
+        };
+        if (signal.aborted) return onAbort();
+        signal.addEventListener('abort', onAbort);
+        waiting.set(id, settle);
+        worker ??= start();
+        worker.postMessage({ id, asked });
+      });
+    },
+    async close() {
+      await worker?.terminate();
+    },
   };
 }
 
-export interface AnswerTranslation {
-  readonly from: Dialect;
-  readonly to: Dialect;
-  readonly options: {
-    readonly model: string;
-    readonly includeUsage: boolean;
-    readonly createdAtS: number;
-    readonly request?: Prompt;
-  };
+/** A streamed answer of the engine's dialect on its way to a client of another. */
+export function createTranslationRelay(translation: AnswerTranslation, eventBytesMax: number): Relay {
+  const translator = createAnswerTranslator(translation, eventBytesMax);
+  const pieces = (text: string): readonly Uint8Array[] => (text === '' ? [] : [Buffer.from(text)]);
+  return { push: (chunk) => pieces(translator.push(chunk)), end: () => pieces(translator.end()), progress: translator.progress };
 }
-export function createTranslationRelay(_translation: AnswerTranslation): Relay {
-  throw new Error('pending');
+
+/** A whole answer of the engine's dialect, for a client of another. */
+export function translateWhole(translation: AnswerTranslation, body: Buffer): Result<WholeForClient, Refusal> {
+  const parsed = parseJson(body.toString('utf8'));
+  if (parsed === undefined) return err(refusal('upstream_broken', 'The model answered with something that is not JSON'));
+  const translated = translateAnswer({ ...translation, body: parsed });
+  if (!translated.ok) return translated;
+  return ok({ body: [Buffer.from(JSON.stringify(translated.value.body))], progress: translated.value.progress });
 }
-export function translateWhole(_translation: AnswerTranslation, _body: Buffer): Result<WholeForClient, Refusal> {
-  throw new Error('pending');
-}
+
+/** An error that the engine gave the caller, in the caller's dialect. */
 export function translateUpstreamError(
-  _options: { readonly from: Dialect; readonly to: Dialect; readonly status: number; readonly requestId: string },
+  options: { readonly to: Dialect; readonly status: number; readonly requestId: string },
   body: Buffer,
 ): Uint8Array {
-  return body;
+  return Buffer.from(translateError({ ...options, body: parseJson(body.toString('utf8')) }).body);
 }
