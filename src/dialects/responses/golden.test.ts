@@ -246,6 +246,12 @@ test.each([
   expect([last?.type, last?.response]).toEqual([`response.${status}`, whole]);
 });
 
+test('only the item that was cut is incomplete', () => {
+  const cut: readonly AnswerEvent[] = [...answer.slice(0, -2), { kind: 'stop', reason: 'max_tokens' }, { kind: 'end' }];
+  const output = responsesCodec.writeAnswer(cut, options).output as JsonObject[];
+  expect(output.map((item) => item.status)).toEqual([undefined, 'completed', 'incomplete']);
+});
+
 test('a refusal that was put in words is a completed answer with refusal content', () => {
   const whole = responsesCodec.writeAnswer(cutShort({ reason: 'refusal' }, 'refusal'), options);
   expect([whole.status, (whole.output as JsonObject[])[0]?.content]).toEqual(['completed', [{ type: 'refusal', refusal: 'I' }]]);
