@@ -105,6 +105,8 @@ export function createEventReader(): EventReader {
   const readChunk = (chunk: JsonObject): readonly AnswerEvent[] => {
     const events: AnswerEvent[] = [];
     if (state === 'before') {
+      // Azure says first what its filter thought of the prompt, in a chunk that belongs to no answer yet.
+      if (textOf(chunk.id) === '' && isList(chunk.choices) && chunk.choices.length === 0) return events;
       state = 'open';
       answerId = textOf(chunk.id);
       events.push({ kind: 'start', id: answerId, model: textOf(chunk.model), usage: {} });
