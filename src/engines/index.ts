@@ -4,3 +4,8 @@ export { createLlamaGenerator, type LlamaOptions } from './llama/create-llama-ge
 export type { ModelStatus } from './llama/model-process.ts';
 export type { LlamaGenerator } from './llama/process-generator.ts';
 export { UncountablePrompt } from './llama/token-counts.ts';
+export { createEmbeddedEngine, type EmbeddedOptions } from './embedded.ts';
+export { createSimulatedGenerator, type SimulatedGenerator, type SimulatedOptions } from './simulated/generator.ts';
+export { type ProfileName, PROFILES } from './simulated/profiles.ts';
+export { type ScriptRule, scriptSchema } from './simulated/script.ts';
+export { createEngineServer, type EngineServer } from './simulated/server.ts';
