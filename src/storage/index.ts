@@ -4,6 +4,7 @@ export { createJournalReader, type JournalPiece, type JournalReader } from './jo
 export type { JournalEvent } from './journal/event.ts';
 export { DirectoryInUse, lockDirectory, type DirectoryLock } from './lock-directory.ts';
 export { openUsageStore, type UsageStorePlace } from './usage-store/open-usage-store.ts';
+export { UnknownRecordVersion } from './usage-store/usage-store.ts';
 export type {
   Journal,
   JournalRefusal,

@@ -1,1 +1,7 @@
-export {};
+export {
+  startUsageFlow,
+  type UsageFlow,
+  type UsageFlowEvent,
+  type UsageFlowOptions,
+  type UsageFlowStatus,
+} from './usage-flow.ts';

@@ -157,6 +157,7 @@ export async function createJournal(options: JournalOptions): Promise<OpenJourna
     flush,
     status,
     applied(position, damaged) {
+      if (isClosed) return;
       appliedUpTo = Math.max(appliedUpTo, position);
       for (const firstSequence of damaged ?? []) damagedSegments.add(firstSequence);
       removing ??= removeApplied().finally(() => (removing = null));
