@@ -7,6 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import {
+  type CalibratedProfile,
   createScheduler,
   type EngineProfile,
   type FitError,
