@@ -43,6 +43,10 @@ test('any split of the bytes, also inside a character or a line end, gives the s
   );
 });
 
+test('a CRLF that is split between two chunks is one line end', () => {
+  expect(readAll([bytes('data: a\r'), bytes('\ndata: b\r'), bytes('\n\r'), bytes('\n')])).toEqual([{ name: '', data: 'a\nb' }]);
+});
+
 test.each([1, 7, 10_000])('a frame past its bound is not kept, in chunks of %i bytes', (size) => {
   const whole = bytes(`data: ok\n\ndata: ${'x'.repeat(2000)}\n\ndata: after\n\n`);
   const reader = createFrameReader(1000);

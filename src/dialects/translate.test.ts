@@ -303,7 +303,7 @@ describe('requests', () => {
           { role: 'assistant', tool_calls: [{ id: 'a', type: 'function', function: { name: 'f', arguments: '{"x":' } }] },
         ],
       },
-      'messages.0.0',
+      'messages.0.content.0',
     ],
   ])('an Anthropic engine cannot be told %s, and the client hears it by name', (_, fields, param) => {
     const body = { model: 'm', messages: [hello], ...fields };
@@ -311,6 +311,16 @@ describe('requests', () => {
       ok: false,
       error: { code: 'unsupported_by_engine', param },
     });
+  });
+
+  test('an Anthropic engine, which requires a cap, gets 4096 where the client set none', () => {
+    const request = translateRequest({
+      from: 'openai_chat',
+      to: 'anthropic',
+      body: { model: 'm', messages: [hello] },
+      model: 'm',
+    });
+    expect(request).toMatchObject({ ok: true, value: { body: { max_tokens: 4096 } } });
   });
 
   test('penalties of 0 ask for nothing and are let go', () => {

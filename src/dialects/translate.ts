@@ -107,14 +107,15 @@ export function createAnswerTranslator({ from, to, options }: AnswerTranslation,
   const write = (events: readonly AnswerEvent[]): string => {
     const pieces: string[] = [];
     for (const event of events) {
-      if (isOver(progress)) break;
       note(progress, event);
       pieces.push(writer.write(event));
     }
     return pieces.join('');
   };
   const overflow = (): string =>
-    frames.isOverflown ? write([{ kind: 'error', error: brokenStream('it sent an event that is too long') }]) : '';
+    frames.isOverflown && !isOver(progress)
+      ? write([{ kind: 'error', error: brokenStream('it sent an event that is too long') }])
+      : '';
 
   return {
     push(chunk) {

@@ -28,7 +28,7 @@ const can: Sayable = {
     { kind: 'adaptive', effort: 'xhigh' },
     { kind: 'effort', effort: 'high' },
   ],
-  formats: [{ kind: 'json_schema', name: 'output', schema: { type: 'object', properties: {} } }],
+  formats: [{ kind: 'json_schema', name: 'output', schema: { type: 'object', properties: {} }, strict: true }],
   serviceTiers: ['auto', 'default'],
   includeUsage: false,
   answer: {

@@ -181,7 +181,9 @@ function readThinkingAndFormat(
     outputFormat: maybe(config.format, (value): OutputFormat => {
       const format = fields.object(value, 'output_config.format');
       fields.word(format.type, 'output_config.format.type', ['json_schema']);
-      return { kind: 'json_schema', name: FORMAT_NAME, schema: fields.object(format.schema, 'output_config.format.schema') };
+      const schema = fields.object(format.schema, 'output_config.format.schema');
+      // Always enforced here, so it must be asked for where it is a choice.
+      return { kind: 'json_schema', name: FORMAT_NAME, schema, strict: true };
     }),
   });
 }

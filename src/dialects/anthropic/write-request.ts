@@ -16,7 +16,7 @@ import { join } from '../fields.ts';
 import { isObject, parseJson, present } from '../json.ts';
 import { createProblems, type Problems } from '../problems.ts';
 
-/** Written as `max_tokens`, which Anthropic requires, when the client set no cap; above any thinking budget, as the API demands. */
+/** Written as `max_tokens`, which Anthropic requires, when the client set no cap. */
 const DEFAULT_OUTPUT_TOKENS = 4096;
 
 /**
@@ -28,11 +28,11 @@ export function writeRequest(prompt: Prompt): Result<JsonObject, Refusal> {
   refuseForeign(prompt, problems);
   const body = present({
     model: prompt.model,
-    max_tokens: prompt.maxOutputTokens ?? DEFAULT_OUTPUT_TOKENS + thinkingBudget(prompt),
+    max_tokens: prompt.maxOutputTokens ?? DEFAULT_OUTPUT_TOKENS,
     system: prompt.system.length === 0 ? undefined : writeTexts(prompt.system),
     messages: prompt.turns.map((turn, index) => ({
       role: turn.role,
-      content: writeContent(turn.parts, join('messages', index), problems),
+      content: writeContent(turn.parts, join(join('messages', index), 'content'), problems),
     })),
     tools: prompt.tools.length === 0 ? undefined : prompt.tools.map(writeTool),
     tool_choice: writeToolChoice(prompt),
@@ -56,10 +56,6 @@ function refuseForeign(prompt: Prompt, problems: Problems): void {
   if (prompt.seed !== undefined) problems.unsupported('seed', 'This engine takes no seed');
   if ((prompt.presencePenalty ?? 0) !== 0) problems.unsupported('presence_penalty', 'This engine takes no presence penalty');
   if ((prompt.frequencyPenalty ?? 0) !== 0) problems.unsupported('frequency_penalty', 'This engine takes no frequency penalty');
-}
-
-function thinkingBudget({ thinking }: Prompt): number {
-  return thinking?.kind === 'enabled' ? thinking.budgetTokens : 0;
 }
 
 /** One plain text is a string, as most clients send it; anything else a list of blocks. */
