@@ -206,7 +206,7 @@ export function writeStream(codec: Codec, events: readonly AnswerEvent[]): strin
 }
 
 /** The frames of a stream's text. */
-export function framesOf(text: string): readonly Frame[] {
+function framesOf(text: string): readonly Frame[] {
   const reader = createFrameReader();
   return [...reader.push(new TextEncoder().encode(text)), ...reader.end()];
 }

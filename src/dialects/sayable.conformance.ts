@@ -47,7 +47,7 @@ export interface Sayable {
   readonly answer: SayableAnswer;
 }
 
-export interface SayableAnswer {
+interface SayableAnswer {
   readonly anyOrder: boolean;
   readonly signatures: boolean;
   readonly redacted: boolean;
