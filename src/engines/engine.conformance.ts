@@ -3,7 +3,7 @@ import type { Operation } from '#contracts/record';
 import type { Engine, EngineCall, EngineFailure, EngineRequest } from './engine.ts';
 
 /** What an implementation gives the suite, and what it cannot show. */
-export interface EngineUnderTest {
+interface EngineUnderTest {
   readonly engine: Engine;
   /** A model that the engine serves. */
   readonly model: string;

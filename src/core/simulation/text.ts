@@ -41,7 +41,8 @@ const ENDINGS = ['in good order', 'without hurry', 'as before', 'before noon', '
  */
 export function simulatedProse(draw: Draw, charactersMin: number): string {
   const sentences: string[] = [];
-  let length = SIMULATED_PREFACE.length;
+  // Each sentence brings a space, the first one's is in the preface.
+  let length = SIMULATED_PREFACE.length - 1;
   while (sentences.length === 0 || length < charactersMin) {
     const sentence = simulatedSentence(draw);
     sentences.push(sentence);

@@ -453,7 +453,7 @@ const anyEffect: fc.Arbitrary<Exclude<ScriptRule['do'], readonly unknown[]>> = f
     arguments: fc.constant({ note: 'añejo 🌊' }),
   }),
   fc.record({ kind: fc.constant('answer' as const), text: fc.string({ unit: 'grapheme', minLength: 1 }) }),
-  fc.record({ kind: fc.constant('think' as const), tokens: fc.integer({ min: 1, max: 20 }) }),
+  fc.record({ kind: fc.constant('think' as const), tokens: fc.integer({ min: 2, max: 20 }) }),
   fc.record({ kind: fc.constant('break' as const), after_tokens: fc.nat(60) }),
   fc.record({ kind: fc.constant('stream_error' as const), after_tokens: fc.nat(60) }),
   fc.record({ kind: fc.constant('stall' as const), after_tokens: fc.nat(20), for_ms: fc.nat(100) }),

@@ -18,7 +18,7 @@ export interface SimulatedGenerator extends WireGenerator {
 }
 
 /** Counts since the start. A request that ended is finished, cancelled (its client left) or failed (by script, or not taken). */
-export interface SimulatedStats extends BatchCounts {
+interface SimulatedStats extends BatchCounts {
   readonly begun: number;
   readonly finished: number;
   readonly cancelled: number;

@@ -15,7 +15,7 @@ export interface AnswerPlan {
   readonly stop: PlannedStop;
 }
 
-export interface PlannedStop {
+interface PlannedStop {
   readonly reason: StopReason;
   readonly stopSequence?: string;
   readonly refusal?: RefusalDetails;
@@ -101,10 +101,10 @@ function draftThinking(prompt: Prompt, effects: readonly Effect[], draw: Draw): 
   const scripted = effectOf(effects, 'think')?.tokens;
   const asked = prompt.thinking?.kind === 'enabled' ? Math.min(32, prompt.thinking.budgetTokens) : undefined;
   const tokens = scripted ?? asked;
+  if (tokens === undefined) return [];
   // One token is the mark that begins the block.
-  return tokens === undefined
-    ? []
-    : [{ start: { kind: 'thinking' }, text: simulatedThought(draw, (tokens - 1) * 4).slice(0, Math.max(4, (tokens - 1) * 4)) }];
+  const characters = Math.max(1, tokens - 1) * 4;
+  return [{ start: { kind: 'thinking' }, text: simulatedThought(draw, characters).slice(0, characters) }];
 }
 
 function draftMain(prompt: Prompt, effects: readonly Effect[], draw: Draw, rules: PlanRules): readonly Draft[] {

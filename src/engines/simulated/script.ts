@@ -38,7 +38,7 @@ const effect = z.discriminatedUnion('kind', [
   /** Answers exactly this, or with this many tokens of prose. */
   z.strictObject({ kind: z.literal('answer'), text: z.string().min(1).optional(), tokens: tokens.min(1).optional() }),
   /** Thinks first. */
-  z.strictObject({ kind: z.literal('think'), tokens: tokens.min(1).default(32) }),
+  z.strictObject({ kind: z.literal('think'), tokens: tokens.min(2).default(32) }),
   /** Breaks the connection after so many tokens; before any, there is no response at all. */
   z.strictObject({ kind: z.literal('break'), after_tokens: tokens.default(0) }),
   /** Answers with an HTTP status instead of an answer. */
@@ -82,7 +82,7 @@ export type ScriptRule = z.input<typeof rule>;
 /** The effects of a script on one request; pure. */
 export type Script = (request: ScriptedRequest) => readonly Effect[];
 
-export interface ScriptedRequest {
+interface ScriptedRequest {
   readonly prompt: Prompt;
   /** Counts the requests that the engine was given, from 1. */
   readonly number: number;
