@@ -1,0 +1,29 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { z } from 'zod';
+
+const ROOT = path.join(import.meta.dirname, '..', '..');
+const text = readFileSync(path.join(ROOT, 'package-lock.json'), 'utf8');
+const { packages } = z
+  .object({ packages: z.record(z.string(), z.looseObject({ hasInstallScript: z.boolean().optional() })) })
+  .parse(JSON.parse(text));
+
+test('the lock names every optional build that a package asks for, so npm ci takes it whatever the registry carries', () => {
+  expect(() =>
+    execFileSync('node', ['scripts/complete-lock.mjs', '--check'], { cwd: ROOT, stdio: ['ignore', 'ignore', 'pipe'] }),
+  ).not.toThrow();
+});
+
+test('the lock and npm settings hold no registry address', () => {
+  expect(text).not.toMatch(/"resolved": "[a-z+]+:\/\//);
+  expect(readFileSync(path.join(ROOT, '.npmrc'), 'utf8')).not.toMatch(/\/\/|registry ?=/);
+});
+
+test('no package runs a script when it is installed', () => {
+  expect(readFileSync(path.join(ROOT, '.npmrc'), 'utf8')).toContain('ignore-scripts=true');
+  // These ship one and work without it: the embedded engine would build from source, macOS would build its file watcher.
+  const withScripts = Object.keys(packages).filter((at) => packages[at]?.hasInstallScript === true);
+  expect(withScripts.map((at) => at.replace(/^.*node_modules\//, '')).toSorted()).toEqual(['fsevents', 'node-llama-cpp']);
+});
