@@ -9,9 +9,20 @@ const asFields = (value: unknown): Fields => (typeof value === 'object' && value
 const count = (value: unknown): number | undefined =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
 
-function usageOf(parts: { readonly [kind in keyof TokenUsage]: number | undefined }): TokenUsage {
-  const said = Object.entries(parts).filter(([, tokens]) => tokens !== undefined);
-  return Object.fromEntries(said) as TokenUsage;
+function usageOf({
+  input,
+  cacheRead,
+  cacheWrite,
+  output,
+  thinking,
+}: { readonly [kind in keyof TokenUsage]: number | undefined }): TokenUsage {
+  const usage: { -readonly [kind in keyof TokenUsage]: number } = {};
+  if (input !== undefined) usage.input = input;
+  if (cacheRead !== undefined) usage.cacheRead = cacheRead;
+  if (cacheWrite !== undefined) usage.cacheWrite = cacheWrite;
+  if (output !== undefined) usage.output = output;
+  if (thinking !== undefined) usage.thinking = thinking;
+  return usage;
 }
 
 /** Anthropic Messages: whole answers, `message_start` and `message_delta`. */

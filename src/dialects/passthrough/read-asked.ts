@@ -1,7 +1,7 @@
 import { refusal, type Refusal } from '#contracts/errors';
 import type { Dialect, Operation } from '#contracts/record';
 import { err, ok, type Result } from '#core/kernel';
-import type { ScannedFields, Span } from '../scan/json-scanner.ts';
+import { wantedFields, type ScannedFields, type Span } from '../scan/json-scanner.ts';
 
 /** What the gateway itself reads of a request body; the rest is between the client and the engine. */
 export interface Asked {
@@ -18,7 +18,7 @@ export interface Asked {
 }
 
 /** The top-level fields that {@link readAsked} looks at: what a body is scanned for. */
-export const ASKED_FIELDS: ReadonlySet<string> = new Set([
+export const ASKED_FIELDS = wantedFields(
   'model',
   'stream',
   'max_tokens',
@@ -33,7 +33,7 @@ export const ASKED_FIELDS: ReadonlySet<string> = new Set([
   'temperature',
   'top_p',
   'top_k',
-]);
+);
 
 /** A field that is read whole may be this large; what is larger is refused rather than read. */
 const SMALL_FIELD_BYTES_MAX = 65_536;

@@ -1,6 +1,6 @@
 import type { AnswerError, TokenUsage } from '#contracts/answer';
 import type { Dialect } from '#contracts/record';
-import { scanJson } from '../scan/json-scanner.ts';
+import { scanJson, wantedFields } from '../scan/json-scanner.ts';
 import { readAnthropicUsage, readChatUsage, readResponsesUsage } from '../usage.ts';
 import type { AnswerProgress } from './progress.ts';
 
@@ -184,12 +184,14 @@ function mergeUsage(progress: AnswerProgress, usage: TokenUsage): void {
   progress.usage = { ...progress.usage, ...usage };
 }
 
+const MODEL_PATH = { model: wantedFields('model'), message: wantedFields('message'), response: wantedFields('response') };
+
 /** Where the model's name stands, one or two levels down. */
-function renameAt(data: Uint8Array, path: readonly [string] | readonly [string, string]): EventAction {
+function renameAt(data: Uint8Array, path: readonly (keyof typeof MODEL_PATH)[]): EventAction {
   let from = 0;
   let bytes = data;
   for (const key of path) {
-    const outcome = scanJson(bytes, { depthMax: 256, valuesMax: 1_000_000, wanted: new Set([key]) });
+    const outcome = scanJson(bytes, { depthMax: 256, valuesMax: 1_000_000, wanted: MODEL_PATH[key] });
     const span = outcome.kind === 'fields' ? outcome.fields.get(key) : undefined;
     if (!span) return PASS;
     bytes = bytes.subarray(span.start, span.end);

@@ -1,6 +1,6 @@
 import type { TokenUsage } from '#contracts/answer';
 import type { Dialect } from '#contracts/record';
-import { scanJson, type Span } from '../scan/json-scanner.ts';
+import { scanJson, wantedFields, type Span } from '../scan/json-scanner.ts';
 import { readAnthropicUsage, readChatUsage, readResponsesUsage } from '../usage.ts';
 
 /** What metering needs of an answer that came whole, and where the model's name stands in it. */
@@ -15,7 +15,7 @@ declare class TextDecoder {
   decode(bytes: Uint8Array): string;
 }
 const decoder = new TextDecoder();
-const WANTED: ReadonlySet<string> = new Set(['model', 'usage', 'stop_reason', 'choices', 'status', 'input_tokens']);
+const WANTED = wantedFields('model', 'usage', 'stop_reason', 'choices', 'status');
 /** Chat's `choices` hold the whole text; above this many bytes the stop reason is not worth parsing them for. */
 const CHOICES_BYTES_MAX = 65_536;
 

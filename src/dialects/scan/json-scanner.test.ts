@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createJsonScanner, scanJson, type ScanOptions } from './json-scanner.ts';
+import { createJsonScanner, scanJson, wantedFields, type ScanOptions } from './json-scanner.ts';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
-const options: ScanOptions = { depthMax: 32, valuesMax: 10_000, wanted: new Set(['model', 'stream', 'metadata']) };
+const options: ScanOptions = { depthMax: 32, valuesMax: 10_000, wanted: wantedFields('model', 'stream', 'metadata') };
 const scan = (text: string, more: Partial<ScanOptions> = {}) => scanJson(bytes(text), { ...options, ...more });
 const sliceOf = (text: string, key: string): string | undefined => {
   const outcome = scan(text);
@@ -20,7 +20,7 @@ describe('the JSON scanner', () => {
     fc.assert(
       fc.property(anyObject, layouts, (object, layout) => {
         const text = JSON.stringify(object, null, layout);
-        for (const key of options.wanted) {
+        for (const key of options.wanted.names) {
           const found = sliceOf(text, key);
           if (Object.hasOwn(object, key)) expect(JSON.parse(found ?? 'missing')).toEqual(JSON.parse(JSON.stringify(object[key])));
           else expect(found).toBeUndefined();

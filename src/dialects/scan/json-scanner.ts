@@ -20,7 +20,22 @@ export interface ScanOptions {
   /** Most values in the document, containers included. */
   readonly valuesMax: number;
   /** Top-level keys whose places are wanted. A wanted key that occurs twice is a problem. */
-  readonly wanted: ReadonlySet<string>;
+  readonly wanted: WantedFields;
+}
+
+/** Names to look for, made ready once, so that looking for them in a document allocates nothing. */
+export interface WantedFields {
+  readonly names: ReadonlySet<string>;
+  /** The names' bytes, by their count: a key is compared with the few names of its length. */
+  readonly byLength: readonly (readonly { readonly name: string; readonly bytes: Uint8Array }[] | undefined)[];
+}
+
+/** Makes names ready to be looked for; ASCII only. */
+export function wantedFields(...names: readonly string[]): WantedFields {
+  const byLength: { readonly name: string; readonly bytes: Uint8Array }[][] = [];
+  for (const name of names)
+    (byLength[name.length] ??= []).push({ name, bytes: Uint8Array.from(name, (letter) => letter.charCodeAt(0)) });
+  return { names: new Set(names), byLength };
 }
 
 export type ScanOutcome = { readonly kind: 'fields'; readonly fields: ScannedFields } | ScanProblem;
@@ -68,178 +83,100 @@ const KEY_BYTES_MAX = 384;
 
 /** 1 for bytes that stand for themselves inside a string: not a quote, a backslash or a control character. */
 const PLAIN = Uint8Array.from({ length: 256 }, (_, byte) => (byte >= 0x20 && byte !== 0x22 && byte !== 0x5c ? 1 : 0));
-const LITERALS: Readonly<Record<number, string>> = { 0x74: 'true', 0x66: 'false', 0x6e: 'null' };
+/** What a value is, by its first byte; anything else begins a number. */
+const TYPES: Readonly<Record<number, Span['type']>> = {
+  0x22: 'string',
+  0x7b: 'object',
+  0x5b: 'array',
+  0x74: 'true',
+  0x66: 'false',
+  0x6e: 'null',
+};
 const isDigit = (byte: number): boolean => byte >= 0x30 && byte <= 0x39;
 const isHex = (byte: number): boolean => isDigit(byte) || (byte >= 0x41 && byte <= 0x46) || (byte >= 0x61 && byte <= 0x66);
 
 /** Creates a scanner for one document. */
 export function createJsonScanner(options: ScanOptions): JsonScanner {
-  const { depthMax, valuesMax, wanted } = options;
-  const fields = new Map<string, Span>();
-  let inObject = new Uint8Array(32); // a stack, one byte a level: 1 for an object
-  let depth = 0;
-  let values = 0;
-  let state = VALUE;
-  let offset = 0; // of the chunk's first byte in the document
-  let isKey = false; // the string being read is a key
-  let keyBytes: number[] | null = null; // the key being read at the top level, as written
-  let keyEscaped = false;
-  let currentKey: string | null = null; // the wanted top-level key whose value comes next or is being read
-  let valueStart = 0;
-  let valueType: Span['type'] = 'null';
-  let literal = '';
-  let literalAt = 0;
-  let hexLeft = 0;
-  let problem: ScanProblem | null = null;
+  return new Scanner(options);
+}
 
-  const fail = (kind: ScanProblem['kind'], at: number, key?: string): ScanProblem =>
-    (problem = key === undefined ? { kind, at } : { kind, at, key });
+/** A class, because one is made for every request and every answer: fields cost a fraction of what as many closures do. */
+class Scanner implements JsonScanner {
+  readonly #options: ScanOptions;
+  readonly #fields = new Map<string, Span>();
+  /** A stack, one byte a level: 1 for an object. */
+  #inObject = new Uint8Array(16);
+  #depth = 0;
+  #values = 0;
+  #state = VALUE;
+  /** Of the chunk's first byte in the document. */
+  #offset = 0;
+  /** The string being read is a key. */
+  #isKey = false;
+  /** Where in this chunk the key being read at the top level begins; -1 when it began in an earlier one, or has an escape. */
+  #keyStart = -1;
+  /** That key as written, when it does not stand in one piece; null when the key being read is not at the top level. */
+  #keyBytes: number[] | null = null;
+  #isKeyEscaped = false;
+  /** The wanted top-level key whose value comes next or is being read. */
+  #currentKey: string | null = null;
+  #valueStart = 0;
+  #valueType: Span['type'] = 'null';
+  #literal = '';
+  #literalAt = 0;
+  #hexLeft = 0;
+  #problem: ScanProblem | null = null;
 
-  /** A value of the top-level object is complete: note its place if it is wanted. */
-  const valueEnded = (end: number): void => {
-    if (depth === 1 && currentKey !== null) {
-      fields.set(currentKey, { start: valueStart, end, type: valueType });
-      currentKey = null;
-    }
-    state = depth === 0 ? DONE : COMMA_OR_END;
-  };
+  constructor(options: ScanOptions) {
+    this.#options = options;
+  }
 
-  const keyEnded = (at: number): ScanProblem | null => {
-    state = COLON;
-    if (keyBytes === null) return null;
-    const key = decodeKey(keyBytes, keyEscaped);
-    keyBytes = null;
-    if (!wanted.has(key)) return null;
-    if (fields.has(key)) return fail('duplicate_key', at, key);
-    currentKey = key;
-    return null;
-  };
-
-  const beginValue = (byte: number, at: number): ScanProblem | null => {
-    if (++values > valuesMax) return fail('too_many_values', at);
-    if (depth === 0 && byte !== 0x7b) return fail('not_an_object', at);
-    if (depth === 1) valueStart = at;
-    switch (byte) {
-      case 0x22: // "
-        if (depth === 1) valueType = 'string';
-        isKey = false;
-        state = STRING;
-        return null;
-      case 0x7b: // {
-      case 0x5b: // [
-        if (depth === 1) valueType = byte === 0x7b ? 'object' : 'array';
-        if (depth >= depthMax) return fail('too_deep', at);
-        if (depth === inObject.length) {
-          const larger = new Uint8Array(depth * 2);
-          larger.set(inObject);
-          inObject = larger;
-        }
-        inObject[depth++] = byte === 0x7b ? 1 : 0;
-        state = byte === 0x7b ? KEY_OR_END : VALUE_OR_END;
-        return null;
-      case 0x74:
-      case 0x66:
-      case 0x6e: // t f n
-        literal = LITERALS[byte] ?? '';
-        literalAt = 1;
-        if (depth === 1) valueType = literal === 'true' ? 'true' : literal === 'false' ? 'false' : 'null';
-        state = LITERAL;
-        return null;
-      default:
-        if (depth === 1) valueType = 'number';
-        if (byte === 0x2d) state = MINUS;
-        else if (byte === 0x30) state = ZERO;
-        else if (byte > 0x30 && byte <= 0x39) state = INTEGER;
-        else return fail('malformed', at);
-        return null;
-    }
-  };
-
-  const beginKey = (at: number): void => {
-    void at;
-    isKey = true;
-    keyEscaped = false;
-    keyBytes = depth === 1 ? [] : null;
-    state = STRING;
-  };
-
-  const closeContainer = (byte: number, at: number): ScanProblem | null => {
-    if (inObject[depth - 1] !== (byte === 0x7d ? 1 : 0)) return fail('malformed', at);
-    depth--;
-    valueEnded(at + 1);
-    return null;
-  };
-
-  /** The state after `byte` inside a number, or -1 when the number has ended before it, or -2 when it is malformed. */
-  const stepNumber = (byte: number): number => {
-    switch (state) {
-      case MINUS:
-        return byte === 0x30 ? ZERO : isDigit(byte) ? INTEGER : -2;
-      case ZERO:
-      case INTEGER:
-        if (isDigit(byte)) return state === ZERO ? -2 : INTEGER;
-        return byte === 0x2e ? POINT : byte === 0x65 || byte === 0x45 ? EXPONENT : -1;
-      case POINT:
-        return isDigit(byte) ? FRACTION : -2;
-      case FRACTION:
-        return isDigit(byte) ? FRACTION : byte === 0x65 || byte === 0x45 ? EXPONENT : -1;
-      case EXPONENT:
-        return byte === 0x2b || byte === 0x2d ? EXPONENT_SIGN : isDigit(byte) ? EXPONENT_DIGITS : -2;
-      case EXPONENT_SIGN:
-        return isDigit(byte) ? EXPONENT_DIGITS : -2;
-      default:
-        return isDigit(byte) ? EXPONENT_DIGITS : -1;
-    }
-  };
-
-  const push = (chunk: Uint8Array): ScanProblem | null => {
+  push(chunk: Uint8Array): ScanProblem | null {
     const length = chunk.length;
     let i = 0;
     while (i < length) {
       const byte = chunk[i] as number;
+      const state = this.#state;
       if (state === STRING) {
-        const from = i;
         while (i < length && PLAIN[chunk[i] as number] === 1) i++;
-        if (keyBytes !== null) collectKey(keyBytes, chunk, from, i);
         if (i === length) break;
         const stop = chunk[i] as number;
         if (stop === 0x22) {
-          if (isKey) {
-            if (keyEnded(offset + i)) return problem;
-          } else valueEnded(offset + i + 1);
+          if (this.#isKey) {
+            if (this.#keyEnded(chunk, i)) return this.#problem;
+          } else this.#valueEnded(this.#offset + i + 1);
         } else if (stop === 0x5c) {
-          keyEscaped = true;
-          if (keyBytes !== null) keyBytes.push(stop);
-          state = ESCAPE;
-        } else return fail('malformed', offset + i);
+          if (this.#isKey) this.#keepKey(chunk, i + 1);
+          this.#isKeyEscaped = true;
+          this.#state = ESCAPE;
+        } else return this.#fail('malformed', this.#offset + i);
         i++;
         continue;
       }
       if (state === ESCAPE || state === HEX) {
-        if (keyBytes !== null && keyBytes.length < KEY_BYTES_MAX) keyBytes.push(byte);
         if (state === HEX) {
-          if (!isHex(byte)) return fail('malformed', offset + i);
-          if (--hexLeft === 0) state = STRING;
+          if (!isHex(byte)) return this.#fail('malformed', this.#offset + i);
+          if (--this.#hexLeft === 0) this.#state = STRING;
         } else if (byte === 0x75) {
-          hexLeft = 4;
-          state = HEX;
-        } else if (ESCAPABLE.has(byte)) state = STRING;
-        else return fail('malformed', offset + i);
+          this.#hexLeft = 4;
+          this.#state = HEX;
+        } else if (ESCAPABLE.has(byte)) this.#state = STRING;
+        else return this.#fail('malformed', this.#offset + i);
         i++;
         continue;
       }
       if (state === LITERAL) {
-        if (byte !== literal.charCodeAt(literalAt)) return fail('malformed', offset + i);
+        if (byte !== this.#literal.charCodeAt(this.#literalAt)) return this.#fail('malformed', this.#offset + i);
         i++;
-        if (++literalAt === literal.length) valueEnded(offset + i);
+        if (++this.#literalAt === this.#literal.length) this.#valueEnded(this.#offset + i);
         continue;
       }
       if (state >= MINUS && state <= EXPONENT_DIGITS) {
-        const next = stepNumber(byte);
-        if (next === -2) return fail('malformed', offset + i);
-        if (next === -1) valueEnded(offset + i); // and look at this byte again
+        const next = stepNumber(state, byte);
+        if (next === -2) return this.#fail('malformed', this.#offset + i);
+        if (next === -1) this.#valueEnded(this.#offset + i); // and look at this byte again
         else {
-          state = next;
+          this.#state = next;
           i++;
         }
         continue;
@@ -248,59 +185,183 @@ export function createJsonScanner(options: ScanOptions): JsonScanner {
         i++;
         continue;
       }
-      const at = offset + i;
-      switch (state) {
-        case VALUE_OR_END:
-          if (byte === 0x5d ? closeContainer(byte, at) : beginValue(byte, at)) return problem;
-          break;
-        case VALUE:
-          if (beginValue(byte, at)) return problem;
-          break;
-        case KEY_OR_END:
-          if (byte === 0x7d) {
-            if (closeContainer(byte, at)) return problem;
-          } else if (byte === 0x22) beginKey(at);
-          else return fail('malformed', at);
-          break;
-        case KEY:
-          if (byte !== 0x22) return fail('malformed', at);
-          beginKey(at);
-          break;
-        case COLON:
-          if (byte !== 0x3a) return fail('malformed', at);
-          state = VALUE;
-          break;
-        case COMMA_OR_END:
-          if (byte === 0x2c) state = inObject[depth - 1] === 1 ? KEY : VALUE;
-          else if (byte === 0x7d || byte === 0x5d) {
-            if (closeContainer(byte, at)) return problem;
-          } else return fail('malformed', at);
-          break;
-        default:
-          return fail('malformed', at);
-      }
+      if (this.#structure(byte, i)) return this.#problem;
       i++;
     }
-    offset += length;
+    if (this.#keyStart !== -1) this.#keepKey(chunk, length);
+    this.#offset += length;
     return null;
-  };
+  }
 
-  return {
-    push,
-    end() {
-      if (problem) return problem;
-      return state === DONE ? { kind: 'fields', fields } : fail('malformed', offset);
-    },
-  };
+  end(): ScanOutcome {
+    if (this.#problem) return this.#problem;
+    return this.#state === DONE ? { kind: 'fields', fields: this.#fields } : this.#fail('malformed', this.#offset);
+  }
+
+  /** A byte between values: it opens, closes or separates. */
+  #structure(byte: number, i: number): ScanProblem | null {
+    const at = this.#offset + i;
+    switch (this.#state) {
+      case VALUE_OR_END:
+        return byte === 0x5d ? this.#closeContainer(byte, at) : this.#beginValue(byte, at);
+      case VALUE:
+        return this.#beginValue(byte, at);
+      case KEY_OR_END:
+        if (byte === 0x7d) return this.#closeContainer(byte, at);
+        return this.#beginKey(byte, i);
+      case KEY:
+        return this.#beginKey(byte, i);
+      case COLON:
+        if (byte !== 0x3a) return this.#fail('malformed', at);
+        this.#state = VALUE;
+        return null;
+      case COMMA_OR_END:
+        if (byte === 0x2c) {
+          this.#state = this.#inObject[this.#depth - 1] === 1 ? KEY : VALUE;
+          return null;
+        }
+        return byte === 0x7d || byte === 0x5d ? this.#closeContainer(byte, at) : this.#fail('malformed', at);
+      default:
+        return this.#fail('malformed', at);
+    }
+  }
+
+  #beginKey(byte: number, i: number): ScanProblem | null {
+    if (byte !== 0x22) return this.#fail('malformed', this.#offset + i);
+    this.#isKey = true;
+    this.#isKeyEscaped = false;
+    this.#keyBytes = null;
+    this.#keyStart = this.#depth === 1 ? i + 1 : -1;
+    this.#state = STRING;
+    return null;
+  }
+
+  /** The key being read goes on beyond `to`, or has an escape: what stands of it in this chunk is kept. */
+  #keepKey(chunk: Uint8Array, to: number): void {
+    if (this.#depth !== 1) return;
+    const kept = (this.#keyBytes ??= []);
+    const end = Math.min(to, this.#keyStart + KEY_BYTES_MAX - kept.length);
+    for (let i = this.#keyStart; i < end; i++) kept.push(chunk[i] as number);
+    this.#keyStart = to === chunk.length ? 0 : to;
+  }
+
+  #keyEnded(chunk: Uint8Array, end: number): ScanProblem | null {
+    this.#state = COLON;
+    if (this.#depth !== 1) return null;
+    const { wanted } = this.#options;
+    let key: string | null;
+    if (this.#keyBytes === null) key = find(wanted, chunk, this.#keyStart, end);
+    else {
+      this.#keepKey(chunk, end);
+      const decoded = decodeKey(this.#keyBytes, this.#isKeyEscaped);
+      key = wanted.names.has(decoded) ? decoded : null;
+    }
+    this.#keyBytes = null;
+    this.#keyStart = -1;
+    if (key === null) return null;
+    if (this.#fields.has(key)) return this.#fail('duplicate_key', this.#offset + end, key);
+    this.#currentKey = key;
+    return null;
+  }
+
+  #beginValue(byte: number, at: number): ScanProblem | null {
+    if (++this.#values > this.#options.valuesMax) return this.#fail('too_many_values', at);
+    if (this.#depth === 0 && byte !== 0x7b) return this.#fail('not_an_object', at);
+    if (this.#depth === 1) {
+      this.#valueStart = at;
+      this.#valueType = TYPES[byte] ?? 'number';
+    }
+    switch (byte) {
+      case 0x22: // "
+        this.#isKey = false;
+        this.#state = STRING;
+        return null;
+      case 0x7b: // {
+      case 0x5b: // [
+        return this.#openContainer(byte, at);
+      case 0x74:
+      case 0x66:
+      case 0x6e: // t f n
+        this.#literal = TYPES[byte] ?? '';
+        this.#literalAt = 1;
+        this.#state = LITERAL;
+        return null;
+      default:
+        if (byte === 0x2d) this.#state = MINUS;
+        else if (byte === 0x30) this.#state = ZERO;
+        else if (byte > 0x30 && byte <= 0x39) this.#state = INTEGER;
+        else return this.#fail('malformed', at);
+        return null;
+    }
+  }
+
+  /** A value of the top-level object is complete: note its place if it is wanted. */
+  #valueEnded(end: number): void {
+    if (this.#depth === 1 && this.#currentKey !== null) {
+      this.#fields.set(this.#currentKey, { start: this.#valueStart, end, type: this.#valueType });
+      this.#currentKey = null;
+    }
+    this.#state = this.#depth === 0 ? DONE : COMMA_OR_END;
+  }
+
+  #openContainer(byte: number, at: number): ScanProblem | null {
+    if (this.#depth >= this.#options.depthMax) return this.#fail('too_deep', at);
+    if (this.#depth === this.#inObject.length) {
+      const larger = new Uint8Array(this.#depth * 2);
+      larger.set(this.#inObject);
+      this.#inObject = larger;
+    }
+    this.#inObject[this.#depth++] = byte === 0x7b ? 1 : 0;
+    this.#state = byte === 0x7b ? KEY_OR_END : VALUE_OR_END;
+    return null;
+  }
+
+  #closeContainer(byte: number, at: number): ScanProblem | null {
+    if (this.#inObject[this.#depth - 1] !== (byte === 0x7d ? 1 : 0)) return this.#fail('malformed', at);
+    this.#depth--;
+    this.#valueEnded(at + 1);
+    return null;
+  }
+
+  #fail(kind: ScanProblem['kind'], at: number, key?: string): ScanProblem {
+    return (this.#problem = key === undefined ? { kind, at } : { kind, at, key });
+  }
+}
+
+/** The state after `byte` inside a number, or -1 when the number has ended before it, or -2 when it is malformed. */
+function stepNumber(state: number, byte: number): number {
+  switch (state) {
+    case MINUS:
+      return byte === 0x30 ? ZERO : isDigit(byte) ? INTEGER : -2;
+    case ZERO:
+    case INTEGER:
+      if (isDigit(byte)) return state === ZERO ? -2 : INTEGER;
+      return byte === 0x2e ? POINT : byte === 0x65 || byte === 0x45 ? EXPONENT : -1;
+    case POINT:
+      return isDigit(byte) ? FRACTION : -2;
+    case FRACTION:
+      return isDigit(byte) ? FRACTION : byte === 0x65 || byte === 0x45 ? EXPONENT : -1;
+    case EXPONENT:
+      return byte === 0x2b || byte === 0x2d ? EXPONENT_SIGN : isDigit(byte) ? EXPONENT_DIGITS : -2;
+    case EXPONENT_SIGN:
+      return isDigit(byte) ? EXPONENT_DIGITS : -2;
+    default:
+      return isDigit(byte) ? EXPONENT_DIGITS : -1;
+  }
+}
+
+function find(wanted: WantedFields, chunk: Uint8Array, start: number, end: number): string | null {
+  const candidates = wanted.byLength[end - start];
+  if (candidates === undefined) return null;
+  next: for (const { name, bytes } of candidates) {
+    for (let i = 0; i < bytes.length; i++) if (bytes[i] !== chunk[start + i]) continue next;
+    return name;
+  }
+  return null;
 }
 
 /** " \ / b f n r t: what may follow a backslash, besides u. */
 const ESCAPABLE: ReadonlySet<number> = new Set([0x22, 0x5c, 0x2f, 0x62, 0x66, 0x6e, 0x72, 0x74]);
-
-function collectKey(into: number[], chunk: Uint8Array, from: number, to: number): void {
-  const end = Math.min(to, from + KEY_BYTES_MAX - into.length);
-  for (let i = from; i < end; i++) into.push(chunk[i] as number);
-}
 
 /** A key as written, between its quotes, to the key it means. Wanted keys are ASCII, so bytes may stand for characters. */
 function decodeKey(bytes: readonly number[], isEscaped: boolean): string {
