@@ -2,7 +2,8 @@
  * What an engine answers, in our words, as a sequence of events. Every dialect's stream is read into these and written from
  * them, and a whole answer is the same sequence at once. Laws that readers keep and writers may rely on:
  * one `start` first; block indices are contiguous from 0 and blocks do not overlap; deltas only inside their block;
- * then one `stop`; then one `end`, or an `error` at any time, after either of which nothing follows.
+ * then one `stop`; then one `end`, or an `error` at any time, after either of which nothing follows. `usage` and `ping` may come
+ * anywhere after `start`, also between `stop` and `end`.
  */
 export type AnswerEvent =
   | { readonly kind: 'start'; readonly id: string; readonly model: string; readonly usage: TokenUsage }

@@ -335,10 +335,7 @@ describe('requests', () => {
       {
         role: 'tool',
         tool_call_id: 'a',
-        content: [
-          { type: 'text', text: 'Error:' },
-          { type: 'text', text: 'no such city' },
-        ],
+        content: 'Error:\nno such city',
       },
     ],
     [

@@ -52,7 +52,7 @@ export function createEventReader(): EventReader {
     const content = isObject(event.delta) ? event.delta : {};
     if (open === null || open.index !== event.index) return fail(brokenStream('it sent a delta outside its content block'));
     const delta = readBlockDelta(content);
-    if (delta === null || delta.kind !== (delta.kind === 'signature' ? signedKind(open.kind) : deltaKind(open.kind)))
+    if (delta === null || !fits(open.kind, delta.kind))
       return fail(brokenStream(`it sent a delta of type "${shown(textOf(content.type))}", which cannot be translated`));
     return [{ kind: 'delta', index: blocks - 1, delta }];
   };
@@ -75,7 +75,7 @@ export function createEventReader(): EventReader {
     if (state === 'before') {
       if (type === 'ping') return [];
       if (type !== 'message_start' || !isObject(event.message))
-        return isKnown(type) ? fail(brokenStream('it did not begin with message_start')) : [];
+        return KNOWN_EVENTS.has(type) ? fail(brokenStream('it did not begin with message_start')) : [];
       state = 'open';
       return [
         {
@@ -119,6 +119,7 @@ export function createEventReader(): EventReader {
   };
 }
 
+/** What may not come before message_start. Other events are passed over wherever they stand. */
 const KNOWN_EVENTS: ReadonlySet<string> = new Set([
   'message_start',
   'content_block_start',
@@ -127,10 +128,6 @@ const KNOWN_EVENTS: ReadonlySet<string> = new Set([
   'message_delta',
   'message_stop',
 ]);
-
-function isKnown(type: string): boolean {
-  return KNOWN_EVENTS.has(type);
-}
 
 /** The start of a block and the content it already held, if any. */
 function readBlockStart(content: JsonObject): { readonly block: BlockStart; readonly deltas: readonly BlockDelta[] } | null {
@@ -180,14 +177,10 @@ function notEmpty(delta: BlockDelta): readonly BlockDelta[] {
   return isEmpty ? [] : [delta];
 }
 
-/** The kind of delta that a block of this kind may hold. */
-function deltaKind(kind: BlockStart['kind']): BlockDelta['kind'] | null {
-  if (kind === 'tool_call') return 'arguments';
-  return kind === 'redacted_thinking' ? null : kind;
-}
-
-function signedKind(kind: BlockStart['kind']): BlockDelta['kind'] | null {
-  return kind === 'thinking' ? 'signature' : null;
+/** May a block of this kind hold a delta of that kind? */
+function fits(block: BlockStart['kind'], delta: BlockDelta['kind']): boolean {
+  if (block === 'tool_call') return delta === 'arguments';
+  return delta === 'signature' ? block === 'thinking' : delta === block;
 }
 
 function readErrorEvent(event: JsonObject): AnswerError {

@@ -45,8 +45,9 @@ function writeUser(parts: readonly Part[], path: string, problems: Problems): re
 function writeToolResult(part: ToolResultPart, path: string, problems: Problems): JsonObject {
   const texts = part.parts.filter((inner) => inner.kind === 'text');
   if (texts.length < part.parts.length) problems.unsupported(path, 'Tool results with images cannot be sent to this engine');
-  const marked: readonly TextPart[] = part.isError === true ? [{ kind: 'text', text: ERROR_MARK }, ...texts] : texts;
-  return { role: 'tool', tool_call_id: part.callId, content: marked.length === 0 ? '' : writeTexts(marked) };
+  if (part.isError === true)
+    return { role: 'tool', tool_call_id: part.callId, content: [ERROR_MARK, ...texts.map(({ text }) => text)].join('\n') };
+  return { role: 'tool', tool_call_id: part.callId, content: texts.length === 0 ? '' : writeTexts(texts) };
 }
 
 function writeUserContent(parts: readonly Part[], path: string, problems: Problems): Json {
