@@ -1,14 +1,59 @@
+import { existsSync } from 'node:fs';
+import type { Clock, Random } from '#contracts/clock';
 import type { Config, PoolConfig } from '#contracts/config';
-import { createRemoteEngine } from '#engines';
+import {
+  createEmbeddedEngine,
+  createLlamaGenerator,
+  createRemoteEngine,
+  createSimulatedGenerator,
+  PROFILES,
+  type Generator,
+} from '#engines';
 import type { EngineFactory } from '#gateway';
-import { readSecret } from '#runtime';
+import { readSecret, type Log } from '#runtime';
 
-/** Makes the engines that a configuration names. A secret that cannot be read stops the start, by its reference. */
-export function createEngineFactory(config: Config, environment: Readonly<Record<string, string | undefined>>): EngineFactory {
+export interface EngineParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+/** Makes the engines that a configuration names. What the operator has to mend first stops the start, with words that say what. */
+export function createEngineFactory(config: Config, parts: EngineParts): EngineFactory {
   return (pool) => {
-    if (pool.dialect === undefined) throw new Error(`engine ${pool.engine} pending`);
-    return remoteEngines(pool, pool.dialect, config, environment);
+    if (pool.dialect !== undefined) return remoteEngines(pool, pool.dialect, config, parts.environment);
+    const generator = pool.engine === 'llama' ? llama(pool, parts) : simulated(pool, parts);
+    return [
+      {
+        id: pool.id,
+        engine: createEmbeddedEngine(generator, { dialect: 'anthropic', clock: parts.clock, random: parts.random }),
+      },
+    ];
   };
+}
+
+function simulated(pool: PoolConfig, { clock }: EngineParts): Generator {
+  const named = Object.hasOwn(PROFILES, pool.profile) ? PROFILES[pool.profile as keyof typeof PROFILES] : undefined;
+  if (named === undefined)
+    throw new CannotStart(`pool ${pool.id}: no profile is called ${pool.profile}; known: ${Object.keys(PROFILES).join(', ')}`);
+  return createSimulatedGenerator({ clock, seed: pool.seed, profile: named.profile });
+}
+
+function llama(pool: PoolConfig, { clock, log }: EngineParts): Generator {
+  const modelPath = pool.model_path ?? '';
+  if (!existsSync(modelPath))
+    throw new CannotStart(
+      `pool ${pool.id}: there is no model file ${modelPath}; SmolLM2 comes with: plimsoll model pull smollm2`,
+    );
+  return createLlamaGenerator({
+    modelPath,
+    clock,
+    contextTokens: pool.context_tokens,
+    parallel: pool.parallel,
+    ...(pool.threads === undefined ? {} : { threads: pool.threads }),
+    onStatus: (status) => log.info('llama', { pool: pool.id, status: JSON.stringify(status) }),
+  });
 }
 
 function remoteEngines(

@@ -55,7 +55,7 @@ async function serve(options: ServeOptions, environment: Environment): Promise<v
     onEvent: (event) => log.warn('journal', { event: JSON.stringify(event) }),
   });
   const { config: served, missingModel } = withDefaultModels(config, dataDirectory);
-  const topology = buildTopology(served, createEngineFactory(served, environment));
+  const topology = buildTopology(served, createEngineFactory(served, { clock, random, log, environment }));
   const control = createControl({
     authenticate: (header) => {
       const key = header('x-api-key') ?? /^bearer (.+)$/i.exec(header('authorization') ?? '')?.[1];

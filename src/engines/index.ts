@@ -1,4 +1,5 @@
 export type { Engine, EngineCall, EngineFailure, EngineHandler, EngineRequest } from './engine.ts';
+export type { Generator } from './generator.ts';
 export { createRemoteEngine } from './remote/remote-engine.ts';
 export { createLlamaGenerator, type LlamaOptions } from './llama/create-llama-generator.ts';
 export type { ModelStatus } from './llama/model-process.ts';

@@ -65,7 +65,13 @@ interface Asked {
 }
 
 function asker(model: TokenModel, stepTokens = 16): (text: string, more?: Partial<BatchRequest>) => Asked {
-  const loop = createBatchLoop({ model, stepTokens, defaults: SAMPLER_DEFAULTS, random: { next: () => 0, hex: () => 'id' } });
+  const loop = createBatchLoop({
+    model,
+    stepTokens,
+    defaults: SAMPLER_DEFAULTS,
+    random: { next: () => 0, hex: () => 'id' },
+    clock: { nowUs: () => 0 },
+  });
   return (text, more = {}) => {
     const events: AnswerEvent[] = [];
     const closed = Promise.withResolvers<void>();

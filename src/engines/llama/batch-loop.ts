@@ -1,10 +1,11 @@
 import type { AnswerEvent } from '#contracts/answer';
-import type { Random } from '#contracts/clock';
+import type { Clock, Random } from '#contracts/clock';
 import type { Prompt } from '#contracts/prompt';
 import { invariant } from '#core/kernel';
 import { chooseSequence, type IdleSequence } from './choose-sequence.ts';
 import { createGeneration, type Generation } from './generation.ts';
 import { planStep, type Wish } from './plan-step.ts';
+import { nextBudget } from './step-budget.ts';
 import { samplerFor, type Sampler, type SamplerDefaults } from './sampler.ts';
 import type { TokenModel, TokenSequence, TokenWriter } from './token-model.ts';
 
@@ -14,6 +15,7 @@ export interface BatchLoopOptions {
   readonly stepTokens: number;
   readonly defaults: SamplerDefaults;
   readonly random: Random;
+  readonly clock: Pick<Clock, 'nowUs'>;
 }
 
 export interface BatchRequest {
@@ -37,7 +39,7 @@ export interface BatchLoop {
  * a token. Between steps generations come, go and are aborted, so nothing takes effect later than one step after it was asked.
  * A sequence keeps its cache when its generation is over: the next turn of the conversation finds it there.
  */
-export function createBatchLoop({ model, stepTokens, defaults, random }: BatchLoopOptions): BatchLoop {
+export function createBatchLoop({ model, stepTokens, defaults, random, clock }: BatchLoopOptions): BatchLoop {
   const seats: Seat[] = model.sequences.map((sequence) => ({
     sequence,
     isolation: null,
@@ -45,6 +47,8 @@ export function createBatchLoop({ model, stepTokens, defaults, random }: BatchLo
     lastUsed: 0,
     job: null,
   }));
+  const bounds = { leastTokens: 2 * model.sequences.length, mostTokens: stepTokens };
+  let budgetTokens = Math.max(bounds.leastTokens, Math.floor(stepTokens / 2));
   let uses = 0;
   let isRunning = false;
 
@@ -54,8 +58,11 @@ export function createBatchLoop({ model, stepTokens, defaults, random }: BatchLo
       for (const job of jobs.filter(({ isAborted }) => isAborted)) await close(job);
       const live = jobs.filter(({ isAborted }) => !isAborted);
       if (live.length === 0) return;
-      const shares = planStep(live.map(wishOf), stepTokens);
+      const shares = planStep(live.map(wishOf), budgetTokens);
+      const startedUs = clock.nowUs();
       const areDone = await Promise.all(live.map((job, at) => advance(job, shares[at] ?? 1)));
+      const usedTokens = shares.reduce((sum, share) => sum + share, 0);
+      budgetTokens = nextBudget({ budgetTokens, usedTokens, tookMs: (clock.nowUs() - startedUs) / 1000 }, bounds);
       for (const [at, job] of live.entries()) if (areDone[at] === true) await close(job);
     }
   }

@@ -23,8 +23,8 @@ export interface LlamaOptions {
   readonly onStatus?: (status: ModelStatus) => void;
 }
 
-/** One batch: small enough that an abort in the middle of a prefill is felt within 250 ms on a slow machine. */
-const STEP_TOKENS = 64;
+/** The largest batch; how much of it a step uses is decided by how long steps take. */
+const STEP_TOKENS_MAX = 128;
 
 /**
  * A model under llama.cpp, in a process of its own: whatever it computes, and however it ends, the gateway's event loop does not
@@ -39,7 +39,7 @@ export function createLlamaGenerator(options: LlamaOptions): LlamaGenerator {
       contextTokens,
       parallel,
       threads: options.threads ?? threadsFor(os.availableParallelism()),
-      stepTokens: Math.max(STEP_TOKENS, 2 * parallel),
+      stepTokens: Math.max(STEP_TOKENS_MAX, 4 * parallel),
       defaults: options.defaults ?? SAMPLER_DEFAULTS,
     },
     clock,

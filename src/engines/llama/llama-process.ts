@@ -3,7 +3,7 @@ import process from 'node:process';
 import type { AnswerError } from '#contracts/answer';
 import type { Prompt } from '#contracts/prompt';
 import { err, ok, unreachable, type Result } from '#core/kernel';
-import { createSystemRandom } from '#runtime';
+import { createSystemClock, createSystemRandom } from '#runtime';
 import { createBatchLoop, type BatchLoop } from './batch-loop.ts';
 import { loadModel } from './load-model.ts';
 import type { FromModel, LoadOptions, ToModel } from './protocol.ts';
@@ -41,7 +41,8 @@ async function load(options: LoadOptions): Promise<Loaded | null> {
     return null;
   }
   const { stepTokens, defaults } = options;
-  const loop = createBatchLoop({ model: model.value, stepTokens, defaults, random: createSystemRandom() });
+  const world = { random: createSystemRandom(), clock: createSystemClock() };
+  const loop = createBatchLoop({ model: model.value, stepTokens, defaults, ...world });
   send({ kind: 'ready', contextTokens: model.value.contextTokens });
   return { model: model.value, loop, aborts: new Map() };
 }

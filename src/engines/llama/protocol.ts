@@ -9,7 +9,7 @@ export interface LoadOptions {
   readonly contextTokens: number;
   /** Generations side by side. */
   readonly parallel: number;
-  /** Most tokens in one batch: what bounds how long an abort takes. */
+  /** Most tokens in one batch, at least four times `parallel`. */
   readonly stepTokens: number;
   readonly threads: number;
   readonly defaults: SamplerDefaults;

@@ -1,6 +1,8 @@
 import { errors, Pool, type Dispatcher } from 'undici';
 import type { Operation } from '#contracts/record';
-import type { Engine, EngineCall, EngineFailure, EngineHandler, EngineRequest } from '../engine.ts';
+import type { Engine, EngineCall, EngineFailure, EngineHandler } from '../engine.ts';
+
+type EngineHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
 export interface RemoteEngineOptions {
   /** What the dialect's own SDK takes as its base URL: OpenAI's ends in `/v1`, Anthropic's does not. */
@@ -40,8 +42,11 @@ export function createRemoteEngine(options: RemoteEngineOptions): Engine {
     headersTimeout: 0,
     bodyTimeout: 0,
   });
-  const credentials: Readonly<Record<string, string>> =
-    key === null ? {} : options.auth === 'x-api-key' ? { 'x-api-key': key } : { authorization: `Bearer ${key}` };
+  const ownHeaders: Readonly<Record<string, string>> = {
+    ...(key === null ? {} : options.auth === 'x-api-key' ? { 'x-api-key': key } : { authorization: `Bearer ${key}` }),
+    // Compression would have to be undone before anything here could read it.
+    'accept-encoding': 'identity',
+  };
   let openCalls = 0;
 
   const operations: ReadonlySet<Operation> =
@@ -56,13 +61,17 @@ export function createRemoteEngine(options: RemoteEngineOptions): Engine {
       if (openCalls >= connectionsMax)
         return failLater(handler, { kind: 'saturated', message: 'all connections to the replica are in use' });
       openCalls++;
-      return dispatch(
-        pool,
-        request,
-        { path: prefix + PATHS[request.operation] + request.query, credentials },
-        handler,
-        () => openCalls--,
+      const call = new RemoteCall(handler, () => openCalls--);
+      pool.dispatch(
+        {
+          path: prefix + PATHS[request.operation] + request.query,
+          method: 'POST',
+          headers: { ...request.headers, ...ownHeaders },
+          body: request.body,
+        },
+        call,
       );
+      return call;
     },
     async close() {
       await pool.destroy(new Error('the gateway is closing'));
@@ -70,65 +79,66 @@ export function createRemoteEngine(options: RemoteEngineOptions): Engine {
   };
 }
 
-interface Target {
-  readonly path: string;
-  readonly credentials: Readonly<Record<string, string>>;
-}
+/** One call: what undici tells, told on. A class, because a call is made for every attempt, and eight closures weigh a kilobyte. */
+class RemoteCall implements EngineCall, Dispatcher.DispatchHandler {
+  readonly #handler: EngineHandler;
+  readonly #release: () => void;
+  #controller: Dispatcher.DispatchController | null = null;
+  #aborted: Error | null = null;
+  #isSettled = false;
 
-function dispatch(pool: Pool, request: EngineRequest, target: Target, handler: EngineHandler, release: () => void): EngineCall {
-  let controller: Dispatcher.DispatchController | null = null;
-  let aborted: Error | null = null;
-  let isSettled = false;
-  const settle = (): boolean => {
-    if (isSettled) return false;
-    isSettled = true;
-    release();
+  constructor(handler: EngineHandler, release: () => void) {
+    this.#handler = handler;
+    this.#release = release;
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#aborted) controller.abort(this.#aborted);
+  }
+
+  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: EngineHeaders): void {
+    if (status >= 200 && !this.#isSettled) this.#handler.onHead(status, headers);
+  }
+
+  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (!this.#isSettled) this.#handler.onData(chunk);
+  }
+
+  onResponseEnd(): void {
+    if (this.#settle()) this.#handler.onEnd();
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    if (this.#settle()) this.#handler.onError(failureOf(error, this.#aborted));
+  }
+
+  abort(reason: Error): void {
+    if (this.#isSettled || this.#aborted) return;
+    this.#aborted = reason;
+    if (this.#controller) this.#controller.abort(reason);
+    else {
+      // Still waiting for a connection: undici tells of it only once it has one, and then nothing is sent.
+      queueMicrotask(() => {
+        if (this.#settle()) this.#handler.onError({ kind: 'aborted', message: reason.message });
+      });
+    }
+  }
+
+  pause(): void {
+    this.#controller?.pause();
+  }
+
+  resume(): void {
+    this.#controller?.resume();
+  }
+
+  #settle(): boolean {
+    if (this.#isSettled) return false;
+    this.#isSettled = true;
+    this.#release();
     return true;
-  };
-
-  pool.dispatch(
-    {
-      path: target.path,
-      method: 'POST',
-      // Compression would have to be undone before anything here could read it.
-      headers: { ...request.headers, ...target.credentials, 'accept-encoding': 'identity' },
-      body: request.body,
-    },
-    {
-      onRequestStart(started) {
-        controller = started;
-        if (aborted) started.abort(aborted);
-      },
-      onResponseStart(_, status, headers) {
-        if (status >= 200 && !isSettled) handler.onHead(status, headers);
-      },
-      onResponseData(_, chunk) {
-        if (!isSettled) handler.onData(chunk);
-      },
-      onResponseEnd() {
-        if (settle()) handler.onEnd();
-      },
-      onResponseError(_, error) {
-        if (settle()) handler.onError(failureOf(error, aborted));
-      },
-    },
-  );
-
-  return {
-    abort(reason) {
-      if (isSettled || aborted) return;
-      aborted = reason;
-      if (controller) controller.abort(reason);
-      else {
-        // Still waiting for a connection: undici tells of it only once it has one, and then nothing is sent.
-        queueMicrotask(() => {
-          if (settle()) handler.onError({ kind: 'aborted', message: reason.message });
-        });
-      }
-    },
-    pause: () => controller?.pause(),
-    resume: () => controller?.resume(),
-  };
+  }
 }
 
 function failLater(handler: EngineHandler, failure: EngineFailure): EngineCall {
