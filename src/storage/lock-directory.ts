@@ -3,6 +3,7 @@ import { link, mkdir, readFile, readlink, rename, rm, stat, utimes, writeFile } 
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { setInterval } from 'node:timers';
+import { setTimeout as wait } from 'node:timers/promises';
 
 /** One process per directory, held until `release` or the end of the process, however it ends. */
 export interface DirectoryLock {
@@ -27,20 +28,56 @@ export async function lockDirectory(directory: string): Promise<DirectoryLock> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const file = path.join(directory, LOCK_NAME);
   const own = await describeOwnProcess();
-  for (let round = 0; round < TAKEOVER_ROUNDS; round++) {
-    if (await place(file, own)) return hold(file, own);
-    const holder = await readHolder(file);
-    if (holder === null) continue;
-    const alive = await isAlive(holder, own, file);
-    if (alive !== null)
-      throw new DirectoryInUse(`${directory} is in use by ${alive}: stop that process, or use another directory`);
-    await takeAway(file, holder);
+  const draft = `${file}.${own.nonce}`;
+  await writeFile(draft, `${JSON.stringify(own)}\n`, { mode: 0o600 });
+  try {
+    for (let round = 0; round < ROUNDS; round++) {
+      if (await linkOnce(draft, file)) return hold(file, own);
+      const holder = await readHolder(file);
+      if (holder === null) continue;
+      const alive = await isAlive(holder, own, file);
+      if (alive !== null)
+        throw new DirectoryInUse(`${directory} is in use by ${alive}: stop that process, or use another directory`);
+      if (await takeOver(file, draft, holder)) return hold(file, own);
+      await wait(ROUND_MS);
+    }
+    throw new DirectoryInUse(
+      `${directory} is being taken over by another process: try again, and if no Plimsoll runs there remove ${LOCK_NAME}.*`,
+    );
+  } finally {
+    await rm(draft, { force: true });
   }
-  throw new DirectoryInUse(`${directory} is being locked by several processes at once: try again`);
 }
 
-/** More than enough: each round is lost only to another process that won. */
-const TAKEOVER_ROUNDS = 8;
+const ROUNDS = 20;
+const ROUND_MS = 25;
+
+/** Gives the draft, with its whole content, its name in one step; false where the name is taken. */
+async function linkOnce(draft: string, name: string): Promise<boolean> {
+  try {
+    await link(draft, name);
+    return true;
+  } catch (error) {
+    if (isCode(error, 'EEXIST')) return false;
+    throw error;
+  }
+}
+
+/**
+ * Puts our lock in the place of a dead holder's. Several may find it dead at once, so the right to replace that very lock is
+ * itself taken by name: while we have it, and the lock is still the dead one, nobody else changes it.
+ */
+async function takeOver(file: string, draft: string, dead: Holder): Promise<boolean> {
+  const right = `${file}.${dead.nonce}.takeover`;
+  if (!(await linkOnce(draft, right))) return false;
+  try {
+    if ((await readHolder(file))?.nonce !== dead.nonce) return false;
+    await rename(draft, file);
+    return true;
+  } finally {
+    await rm(right, { force: true });
+  }
+}
 
 interface Holder {
   readonly nonce: string;
@@ -61,21 +98,6 @@ async function describeOwnProcess(): Promise<Holder> {
     pidNamespace: await readlink('/proc/self/ns/pid').catch(() => null),
     host: hostname(),
   };
-}
-
-/** Makes the lock with its whole content in one step, or answers false where there is one. */
-async function place(file: string, own: Holder): Promise<boolean> {
-  const draft = `${file}.${own.nonce}`;
-  await writeFile(draft, `${JSON.stringify(own)}\n`, { mode: 0o600 });
-  try {
-    await link(draft, file);
-    return true;
-  } catch (error) {
-    if (isCode(error, 'EEXIST')) return false;
-    throw error;
-  } finally {
-    await rm(draft, { force: true });
-  }
 }
 
 function hold(file: string, own: Holder): DirectoryLock {
@@ -103,23 +125,6 @@ async function isAlive(holder: Holder, own: Holder, file: string): Promise<strin
   const silentMs = seen === null ? SILENCE_MS : Date.now() - seen.mtimeMs;
   if (silentMs >= SILENCE_MS) return null;
   return `${name} on ${holder.host} (another container or machine, last seen ${Math.max(0, Math.round(silentMs / 1000))} s ago; taken for dead after ${SILENCE_MS / 1000} s)`;
-}
-
-/** Moves a dead holder's lock away. Two processes may find it at once, so what was moved is looked at again. */
-async function takeAway(file: string, dead: Holder): Promise<void> {
-  const moved = `${file}.${randomUUID()}.stale`;
-  try {
-    await rename(file, moved);
-  } catch (error) {
-    if (isCode(error, 'ENOENT')) return;
-    throw error;
-  }
-  const holder = await readHolder(moved);
-  if (holder !== null && holder.nonce !== dead.nonce) {
-    // Someone else had taken it over in between: give it back.
-    await link(moved, file).catch(() => undefined);
-  }
-  await rm(moved, { force: true });
 }
 
 async function readHolder(file: string): Promise<Holder | null> {

@@ -56,8 +56,13 @@ export interface UsageBatch {
   /** Byte-independent sequence numbers: the first record of the batch, and one past the last. */
   readonly from: number;
   readonly to: number;
-  /** The records as the journal holds them: JSON texts. Fewer than `to - from` says that the others are lost, and is counted. */
-  readonly records: readonly string[];
+  /** How many records there are. Fewer than `to - from` says that the others are lost, and is counted. */
+  readonly count: number;
+  /**
+   * The records as the journal holds them: JSON texts in UTF-8, each ended by a line feed. Bytes, so that a batch of thousands
+   * is read one record at a time and leaves the garbage collector nothing to keep.
+   */
+  readonly lines: Uint8Array;
 }
 
 export interface UsageQuery {

@@ -8,7 +8,8 @@ import { openUsageStore, type UsageStore } from '#storage';
 import { createFlow, type Flow, messageOf } from './flow.ts';
 import type { FlowThreadData, FromFlowThread, ToFlowThread } from './flow-messages.ts';
 
-const PERSIST_EVERY_MS = 2_000;
+/** A checkpoint of the embedded engine costs about 50 ms; the journal keeps that much longer what is applied. */
+const PERSIST_EVERY_MS = 5_000;
 const FORGET_EVERY_MS = 3_600_000;
 const BACK_OFF_MS_MAX = 10_000;
 /** Answers may wait for a core; requests may not. Zero means this thread on Linux, and the whole process elsewhere. */

@@ -82,10 +82,11 @@ export function createFlow(options: {
   }
 
   async function take(piece: Extract<JournalPiece, { kind: 'records' | 'lost' }>): Promise<boolean> {
-    const records = piece.kind === 'records' ? piece.payloads : [];
+    const count = piece.kind === 'records' ? piece.to - piece.from : 0;
+    const lines = piece.kind === 'records' ? piece.lines : new Uint8Array();
     const wasDoubtful = doubtful;
     doubtful = true;
-    const answer = await store.apply({ journal: data.journal, from: piece.from, to: piece.to, records });
+    const answer = await store.apply({ journal: data.journal, from: piece.from, to: piece.to, count, lines });
     doubtful = false;
     if (answer !== 'applied') {
       await dropReader();
@@ -95,7 +96,7 @@ export function createFlow(options: {
       return false;
     }
     position = piece.to;
-    recordsApplied += records.length;
+    recordsApplied += count;
     if (piece.kind === 'lost') {
       damaged.add(piece.segment);
       tell({ kind: 'lost', from: piece.from, to: piece.to });

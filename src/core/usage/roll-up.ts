@@ -29,7 +29,7 @@ export interface UsageTotals {
  * A name that no model of ours has is chosen by the client, so such requests share the group without a model: otherwise anyone
  * could make groups without end. Names are made fit for any database: no NUL, well-formed, at most 256 characters.
  */
-export function rollUp(records: readonly UsageRecord[]): UsageTotals[] {
+export function rollUp(records: Iterable<UsageRecord>): UsageTotals[] {
   const groups = new Map<string, Mutable<UsageTotals>>();
   for (const record of records) {
     const { tokens, costMicroUsd } = record;

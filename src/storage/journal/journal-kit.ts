@@ -110,7 +110,7 @@ export async function readAll(journal: OpenJournal, files: JournalFiles, from = 
     for (;;) {
       const piece = await reader.next({ syncedTo, recordsMax: 100 });
       if (piece.kind === 'nothing') return pieces;
-      pieces.push(piece);
+      pieces.push(piece.kind === 'records' ? { ...piece, lines: Buffer.from(piece.lines) } : piece);
       if (piece.kind === 'stuck') return pieces;
     }
   } finally {
@@ -118,9 +118,12 @@ export async function readAll(journal: OpenJournal, files: JournalFiles, from = 
   }
 }
 
-/** The ids of the records in `pieces`, in order. */
+/** The records in `pieces`, in order. */
+export function recordsOf(pieces: readonly JournalPiece[]): UsageRecord[] {
+  const texts = pieces.flatMap((piece) => (piece.kind === 'records' ? piece.lines.toString().split('\n').slice(0, -1) : []));
+  return texts.map((text) => JSON.parse(text) as UsageRecord);
+}
+
 export function idsOf(pieces: readonly JournalPiece[]): string[] {
-  return pieces.flatMap((piece) =>
-    piece.kind === 'records' ? piece.payloads.map((json) => (JSON.parse(json) as UsageRecord).id) : [],
-  );
+  return recordsOf(pieces).map(({ id }) => id);
 }

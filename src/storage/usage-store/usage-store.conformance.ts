@@ -28,7 +28,8 @@ export function describeUsageStore(name: string, open: () => Promise<UsageStore>
       journal,
       from,
       to: from + records.length,
-      records: records.map((record) => JSON.stringify(record)),
+      count: records.length,
+      lines: Buffer.from(records.map((record) => `${JSON.stringify(record)}\n`).join('')),
     });
     const some = (organization: string, count: number, more: Partial<UsageRecord> = {}): UsageRecord[] =>
       Array.from({ length: count }, (_, index) => sampleRecord(index, { organization, ...more }));
@@ -104,7 +105,7 @@ export function describeUsageStore(name: string, open: () => Promise<UsageStore>
 
     test('records that are lost move the position on, and are not counted', async () => {
       const journal = freshName();
-      expect(await store.apply({ journal, from: 0, to: 7, records: [] })).toBe('applied');
+      expect(await store.apply({ ...batchOf(journal, 0, []), to: 7 })).toBe('applied');
       expect(await store.apply({ ...batchOf(journal, 7, some(journal, 2)), to: 12 })).toBe('applied');
       expect(await store.position(journal)).toBe(12);
       expect(await store.usage(all(journal))).toMatchObject([{ requests: 2 }]);
@@ -112,8 +113,10 @@ export function describeUsageStore(name: string, open: () => Promise<UsageStore>
 
     test('a batch that cannot be read is refused whole', async () => {
       const journal = freshName();
-      const records = [...some(journal, 3).map((record) => JSON.stringify(record)), '{"version":2,"id":"req_new"}'];
-      await expect(store.apply({ journal, from: 0, to: 4, records })).rejects.toThrow(/version 2/);
+      const { lines, ...batch } = batchOf(journal, 0, some(journal, 3));
+      const more = Buffer.concat([lines, Buffer.from('{"version":2,"id":"req_new"}\n')]);
+      await expect(store.apply({ ...batch, to: 4, count: 4, lines: more })).rejects.toThrow(/version 2/);
+      await expect(store.apply({ ...batch, to: 4, count: 4, lines })).rejects.toThrow(/said to have 4 records has 3/);
       expect(await store.position(journal)).toBe(0);
       expect(await store.usage(all(journal))).toEqual([]);
     });

@@ -71,7 +71,7 @@ test('an embedded store survives its close, persists, and is refused to a second
   const store = await openUsageStore({ kind: 'embedded', directory: own });
   await expect(openUsageStore({ kind: 'embedded', directory: own })).rejects.toThrow(DirectoryInUse);
   await expect(openUsageStore({ kind: 'embedded', directory: own })).rejects.toThrow(`process ${process.pid}`);
-  await store.apply({ journal: 'j', from: 0, to: 1, records: [JSON.stringify(sampleRecord(0))] });
+  await store.apply({ journal: 'j', from: 0, to: 1, count: 1, lines: Buffer.from(`${JSON.stringify(sampleRecord(0))}\n`) });
   await store.persist();
   await store.close();
   expect(await readdir(own)).toEqual(['pg']);

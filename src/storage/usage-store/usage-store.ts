@@ -1,4 +1,4 @@
-import { unreachable } from '#core/kernel';
+import { invariant, unreachable } from '#core/kernel';
 import { DAY_MS, rollUp } from '#core/usage';
 import type { UsageRecord } from '#contracts/record';
 import type { RecordsQuery, UsageBatch, UsageDimension, UsageQuery, UsageRow, UsageStore } from '../ports.ts';
@@ -27,44 +27,51 @@ export async function createUsageStore(database: SqlDatabase): Promise<UsageStor
 }
 
 async function apply(database: SqlDatabase, batch: UsageBatch): Promise<'applied' | 'already' | 'gap'> {
-  const parsed = batch.records.map(parseRecord);
-  const totals = rollUp(parsed);
+  const span = { count: 0, firstAtMs: Number.MAX_SAFE_INTEGER, lastAtMs: 0 };
+  const totals = JSON.stringify(rollUp(measured(parseLines(batch.lines), span)));
+  invariant(span.count === batch.count, `a batch said to have ${batch.count} records has ${span.count}`);
   return database.transaction(async (sql) => {
     await sql.query('insert into usage_journal values ($1, 0, 0) on conflict do nothing', [batch.journal]);
     // The lock makes two appliers of one journal wait for each other, so that the second sees what the first has done.
     const position = (await readPosition(sql, batch.journal, 'for update')) ?? 0;
     if (position >= batch.to) return 'already';
     if (position !== batch.from) return 'gap';
-    if (parsed.length > 0) {
-      await insertBlock(sql, batch, parsed);
-      await sql.query(ADD_TOTALS, [JSON.stringify(totals)]);
+    if (batch.count > 0) {
+      const block = [batch.journal, batch.from, batch.count, span.firstAtMs, span.lastAtMs, packBlock(batch.lines)];
+      await sql.query("insert into usage_block values ($1, $2, $3, $4, $5, decode($6, 'base64'))", block);
+      await sql.query(ADD_TOTALS, [totals]);
     }
-    const lost = batch.to - batch.from - batch.records.length;
-    await sql.query('update usage_journal set position = $2, records_lost = records_lost + $3 where id = $1', [
-      batch.journal,
-      batch.to,
-      lost,
-    ]);
+    const lost = batch.to - batch.from - batch.count;
+    const moved = [batch.journal, batch.to, lost];
+    await sql.query('update usage_journal set position = $2, records_lost = records_lost + $3 where id = $1', moved);
     return 'applied';
   });
 }
 
-function parseRecord(json: string): UsageRecord {
-  const record = JSON.parse(json) as UsageRecord;
-  if (record.version !== 1) throw new UnknownRecordVersion(`usage record ${record.id} has version ${String(record.version)}`);
-  return record;
+/** Passes records through, and notes how many they were and when. */
+function* measured(
+  records: Iterable<UsageRecord>,
+  span: { count: number; firstAtMs: number; lastAtMs: number },
+): Generator<UsageRecord> {
+  for (const record of records) {
+    span.count++;
+    span.firstAtMs = Math.min(span.firstAtMs, record.atMs);
+    span.lastAtMs = Math.max(span.lastAtMs, record.atMs);
+    yield record;
+  }
 }
 
-async function insertBlock(sql: Sql, batch: UsageBatch, parsed: readonly UsageRecord[]): Promise<void> {
-  let firstAtMs = Number.MAX_SAFE_INTEGER;
-  let lastAtMs = 0;
-  for (const { atMs } of parsed) {
-    firstAtMs = Math.min(firstAtMs, atMs);
-    lastAtMs = Math.max(lastAtMs, atMs);
+/** One record at a time, so that none outlives its turn. JSON holds no raw line feed. */
+function* parseLines(lines: Uint8Array): Generator<UsageRecord> {
+  const bytes = Buffer.from(lines.buffer, lines.byteOffset, lines.byteLength);
+  for (let at = 0; at < bytes.length;) {
+    const end = bytes.indexOf(0x0a, at);
+    invariant(end >= 0, 'every record of a batch ends in a line feed');
+    const record = JSON.parse(bytes.toString('utf8', at, end)) as UsageRecord;
+    if (record.version !== 1) throw new UnknownRecordVersion(`usage record ${record.id} has version ${String(record.version)}`);
+    yield record;
+    at = end + 1;
   }
-  const payload = packBlock(batch.records);
-  const values = [batch.journal, batch.from, parsed.length, firstAtMs, lastAtMs, payload];
-  await sql.query('insert into usage_block values ($1, $2, $3, $4, $5, $6)', values);
 }
 
 const ADD_TOTALS = `
@@ -158,12 +165,13 @@ async function records(sql: Sql, query: RecordsQuery): Promise<readonly UsageRec
     [query.fromMs, query.toMs, query.recordsMax],
   );
   for (const { journal, first_sequence } of blocks) {
-    const [block] = await sql.query('select payload from usage_block where journal = $1 and first_sequence = $2', [
-      String(journal),
-      Number(first_sequence),
-    ]);
-    if (!(block?.payload instanceof Uint8Array)) continue;
-    for (const record of unpackBlock(block.payload).map(parseRecord)) {
+    const [block] = await sql.query(
+      "select encode(payload, 'base64') as payload from usage_block where journal = $1 and first_sequence = $2",
+      [String(journal), Number(first_sequence)],
+    );
+    // Forgotten since the list was made.
+    if (typeof block?.payload !== 'string') continue;
+    for (const record of parseLines(unpackBlock(block.payload))) {
       const isAsked =
         record.atMs >= query.fromMs &&
         record.atMs < query.toMs &&
