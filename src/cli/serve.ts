@@ -4,11 +4,13 @@ import type { Command } from 'commander';
 import type { Config } from '#contracts/config';
 import { createControl } from '#control';
 import { buildTopology, createGateway, openKeyring, type Gateway } from '#gateway';
-import { createLog, createMetrics, createSystemClock, createSystemRandom, loadConfig } from '#runtime';
+import { createLog, createMetrics, createSystemClock, createSystemRandom, loadConfig, type Metrics, type Sample } from '#runtime';
 import { createJournal, DirectoryInUse } from '#storage';
+import { startUsageFlow, type UsageFlow } from '#worker';
 import { CannotStart, createEngineFactory } from './create-engines.ts';
 import { withDefaultModels } from './default-models.ts';
 import { printBanner } from './banner.ts';
+import { usagePlace } from './usage-place.ts';
 
 /** Registers `plimsoll serve`. */
 export function registerServe(program: Command): void {
@@ -54,6 +56,13 @@ async function serve(options: ServeOptions, environment: Environment): Promise<v
     bytesMax: config.journal.bytes_max,
     onEvent: (event) => log.warn('journal', { event: JSON.stringify(event) }),
   });
+  const flow = await startUsageFlow({
+    journal,
+    place: usagePlace(config.stores.control, dataDirectory),
+    clock,
+    onEvent: ({ level, message, ...fields }) => log[level](message, fields),
+  });
+  registerFlowMetrics(metrics, flow);
   const { config: served, missingModel } = withDefaultModels(config, dataDirectory);
   const topology = buildTopology(served, createEngineFactory(served, { clock, random, log, environment }));
   const control = createControl({
@@ -63,8 +72,8 @@ async function serve(options: ServeOptions, environment: Environment): Promise<v
       return entry?.role === 'admin' ? entry : null;
     },
     renderMetrics: metrics.render,
-    usage: () => Promise.resolve([]),
-    status: () => gateway.readiness(),
+    usage: flow.usage,
+    status: () => ({ ...gateway.readiness(), flow: flow.status(), journal: journal.status() }),
     wallMs: clock.wallMs,
   });
   const operator = getRequestListener(control.fetch);
@@ -92,6 +101,8 @@ async function serve(options: ServeOptions, environment: Environment): Promise<v
   await untilSignal();
   log.info('shutting down');
   await gateway.close();
+  await journal.flush();
+  await flow.close();
   await journal.close();
   process.exit(0);
 }
@@ -128,4 +139,16 @@ function readConfig(options: ServeOptions, environment: Environment): Config {
   if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535)
     throw new CannotStart(`the port must be a number from 0 to 65535, not ${JSON.stringify(port)}`);
   return { ...loaded.value, data, listen: { ...loaded.value.listen, port: Number(port) } };
+}
+
+function registerFlowMetrics(metrics: Metrics, flow: UsageFlow): void {
+  // A lag that is not known yet is no sample at all: zero would say that all is well.
+  const known = (value: number | null): readonly Sample[] => (value === null ? [] : [{ labels: {}, value }]);
+  metrics.gauge('plimsoll_usage_lag_records', 'Records in the journal that are not in the usage store yet.', () =>
+    known(flow.status().lagRecords),
+  );
+  metrics.gauge('plimsoll_usage_lag_seconds', 'Age of the oldest record that is not in the usage store yet.', () =>
+    known(flow.status().lagMs / 1000),
+  );
+  metrics.gauge('plimsoll_usage_lost_records', 'Records that damage to the journal has cost.', () => flow.status().recordsLost);
 }

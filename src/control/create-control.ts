@@ -1,5 +1,6 @@
 import { Hono } from 'hono';
 import { z } from 'zod';
+import type { Result } from '#core/kernel';
 import type { UsageQuery, UsageRow } from '#storage';
 
 /** What the control plane is given; it imports no engine and no gateway. */
@@ -7,7 +8,8 @@ export interface ControlOptions {
   /** The operator whose key these headers carry: its organization, or null for a key that may not operate. */
   readonly authenticate: (header: (name: string) => string | undefined) => { readonly organization: string } | null;
   readonly renderMetrics: () => string;
-  readonly usage: (query: UsageQuery) => Promise<readonly UsageRow[]>;
+  /** The error says why there is no answer now. */
+  readonly usage: (query: UsageQuery) => Promise<Result<readonly UsageRow[], string>>;
   readonly status: () => unknown;
   readonly wallMs: () => number;
 }
@@ -64,15 +66,11 @@ export function createControl(options: ControlOptions): { readonly fetch: (reque
     const fromMs = params.data.from ?? toMs - 31 * DAY_MS;
     // An operator sees its own organization, whatever else the store holds.
     const rows = await options.usage({ organization: context.get('organization'), fromMs, toMs, groupBy: params.data.group_by });
-    return context.json({ from_ms: fromMs, to_ms: toMs, group_by: params.data.group_by, rows });
+    if (!rows.ok) return context.json({ error: { type: 'unavailable', message: rows.error } }, 503);
+    return context.json({ from_ms: fromMs, to_ms: toMs, group_by: params.data.group_by, rows: rows.value });
   });
 
   app.notFound((context) => context.json({ error: { type: 'not_found', message: 'No such path' } }, 404));
-  app.onError((error, context) =>
-    context.json(
-      { error: { type: 'unavailable', message: error.name === 'UsageUnavailable' ? error.message : 'Internal error' } },
-      503,
-    ),
-  );
+  app.onError((_, context) => context.json({ error: { type: 'internal', message: 'Internal error' } }, 500));
   return { fetch: (request) => app.fetch(request) };
 }

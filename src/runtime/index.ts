@@ -3,6 +3,6 @@ export { loadConfig, parseConfig, type ConfigProblem } from './config/load-confi
 export { nearest } from './config/nearest.ts';
 export { readSecret } from './config/secrets.ts';
 export { createLog, createMemoryLog, type Log } from './log.ts';
-export { createMetrics, type Counter, type Histogram, type Metrics } from './metrics.ts';
+export { createMetrics, type Metrics, type Sample } from './metrics.ts';
 export { createSystemRandom } from './random.ts';
 export { createVirtualClock, type VirtualClock } from './virtual-clock.ts';
