@@ -1,15 +1,15 @@
 import path from 'node:path';
 import { getRequestListener } from '@hono/node-server';
 import type { Command } from 'commander';
-import type { Config } from '#contracts/config';
 import { createControl } from '#control';
 import { buildTopology, createGateway, openKeyring, type Gateway } from '#gateway';
-import { createLog, createMetrics, createSystemClock, createSystemRandom, loadConfig, type Metrics, type Sample } from '#runtime';
+import { createLog, createMetrics, createSystemClock, createSystemRandom, type Metrics, type Sample } from '#runtime';
 import { createJournal, DirectoryInUse } from '#storage';
 import { startUsageFlow, type UsageFlow } from '#worker';
 import { CannotStart, createEngineFactory } from './create-engines.ts';
 import { withDefaultModels } from './default-models.ts';
 import { printBanner } from './banner.ts';
+import { readServeConfig } from './serve-config.ts';
 import { usagePlace } from './usage-place.ts';
 
 /** Registers `plimsoll serve`. */
@@ -41,7 +41,7 @@ interface ServeOptions {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 async function serve(options: ServeOptions, environment: Environment): Promise<void> {
-  const config = readConfig(options, environment);
+  const config = readServeConfig(options, environment);
   const dataDirectory = path.resolve(config.data);
   const log = createLog({ level: config.log.level });
   const clock = createSystemClock();
@@ -118,27 +118,6 @@ function untilSignal(): Promise<void> {
     process.on('SIGTERM', onSignal);
     process.on('SIGINT', onSignal);
   });
-}
-
-function readConfig(options: ServeOptions, environment: Environment): Config {
-  const named = options.config ?? environment['PLIMSOLL_CONFIG'];
-  const loaded = loadConfig(named ?? './plimsoll.yaml', { isOptional: named === undefined });
-  if (!loaded.ok)
-    throw new CannotStart(
-      [
-        `${named ?? './plimsoll.yaml'} is not a configuration that can be served:`,
-        ...loaded.error.map(
-          ({ line, path: where, message }) =>
-            `  ${line === null ? '' : `line ${line}: `}${where === '' ? '' : `${where}: `}${message}`,
-        ),
-      ].join('\n'),
-    );
-  const port = options.port ?? environment['PLIMSOLL_PORT'];
-  const data = options.data ?? environment['PLIMSOLL_DATA'] ?? loaded.value.data;
-  if (port === undefined) return { ...loaded.value, data };
-  if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535)
-    throw new CannotStart(`the port must be a number from 0 to 65535, not ${JSON.stringify(port)}`);
-  return { ...loaded.value, data, listen: { ...loaded.value.listen, port: Number(port) } };
 }
 
 function registerFlowMetrics(metrics: Metrics, flow: UsageFlow): void {
