@@ -10,8 +10,8 @@ export interface FaultyFiles extends JournalFiles {
   powerCut(chance: () => number): FaultyFiles;
   /** What is left after the process was killed: all that it wrote, but none of what it still does. */
   kill(): FaultyFiles;
-  /** Every write, sync and change of names fails with this code from now on; null: they work again. */
-  failWith(code: 'ENOSPC' | 'EIO' | null): void;
+  /** Every write, sync and change of names (or every sync only) fails with this code from now on; null: they work again. */
+  failWith(code: 'ENOSPC' | 'EIO' | null, what?: 'everything' | 'syncs'): void;
   /** Files may take this many bytes together. */
   setCapacity(bytes: number): void;
   /** The bytes of a file, to damage them: changes are durable. */
@@ -37,17 +37,18 @@ export function createFaultyFiles(existing: ReadonlyMap<string, Inode> = new Map
   const names = new Map(existing);
   let changes: NameChange[] = [];
   let failure: string | null = null;
+  let failing: 'everything' | 'syncs' = 'everything';
   let capacity = Number.MAX_SAFE_INTEGER;
   let isDead = false;
   let syncs = 0;
 
-  function check(): void {
+  function check(what: 'sync' | 'change'): void {
     if (isDead) throw coded('ESTALE');
-    if (failure !== null) throw coded(failure);
+    if (failure !== null && (what === 'sync' || failing === 'everything')) throw coded(failure);
   }
 
   function change(each: NameChange): void {
-    check();
+    check('change');
     changes.push(each);
     applyChange(names, each);
   }
@@ -61,7 +62,7 @@ export function createFaultyFiles(existing: ReadonlyMap<string, Inode> = new Map
   function openNode(node: Inode): JournalFile {
     return {
       async write(bytes, at) {
-        check();
+        check('change');
         const used = [...names.values()].reduce((sum, each) => sum + each.current.length, 0);
         const growth = Math.max(0, at + bytes.length - node.current.length);
         if (growth > 0 && used + growth > capacity) throw coded('ENOSPC');
@@ -75,7 +76,7 @@ export function createFaultyFiles(existing: ReadonlyMap<string, Inode> = new Map
       async datasync() {
         // As Linux does: after a sync that failed, pages count as clean though they never reached the disk.
         if (failure === 'EIO') node.pending = [];
-        check();
+        check('sync');
         syncs++;
         for (const write of node.pending) node.durable = overlay(node.durable, write.bytes, write.at);
         node.pending = [];
@@ -101,7 +102,7 @@ export function createFaultyFiles(existing: ReadonlyMap<string, Inode> = new Map
     },
     remove: async (file) => change({ kind: 'remove', name: path.normalize(file) }),
     async syncDirectory() {
-      check();
+      check('sync');
       for (const each of changes) applyChange(durableNames, each);
       changes = [];
     },
@@ -117,7 +118,10 @@ export function createFaultyFiles(existing: ReadonlyMap<string, Inode> = new Map
       const copies = [...names].map(([name, inode]): [string, Inode] => [name, copyOf(inode)]);
       return createFaultyFiles(new Map(copies));
     },
-    failWith: (code) => void (failure = code),
+    failWith(code, what = 'everything') {
+      failure = code;
+      failing = what;
+    },
     setCapacity: (bytes) => void (capacity = bytes),
     bytesOf: (file) => find(file).current,
     get syncs() {

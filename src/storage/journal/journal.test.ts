@@ -388,6 +388,46 @@ test('a disk that fails keeps what was admitted in memory and writes it when it 
   expect(syncedOf(after.journal)).toBe(2);
 });
 
+/** A journal with `safe` records on the disk and `unsafe` more that are written and not synced, because syncs fail. */
+async function withUnsynced(files: FaultyFiles, safe: number, unsafe: number): Promise<Opened> {
+  const opened = await open(files);
+  for (const number of numbers(0, safe)) record(opened.journal, number);
+  await opened.journal.flush();
+  files.failWith('ENOSPC', 'syncs');
+  for (const number of numbers(safe, safe + unsafe)) record(opened.journal, number);
+  await settle();
+  opened.clock.advance(50);
+  await settle();
+  expect(syncedOf(opened.journal)).toBe(safe);
+  return opened;
+}
+
+test('what is written and not synced is not read by those who follow the files', async () => {
+  const files = createFaultyFiles();
+  const { journal } = await withUnsynced(files, 3, 3);
+  expect(files.bytesOf(`${DIRECTORY}/usage-0000000000000000.journal`).toString()).toContain(idOf(5));
+  expect(idsOf(await readAll(journal, files))).toEqual(numbers(0, 3).map(idOf));
+});
+
+test('a sync that failed is repeated with its writes, and nothing of them is lost', async () => {
+  const files = createFaultyFiles();
+  const { journal, clock } = await withUnsynced(files, 3, 3);
+  files.failWith(null);
+  clock.advance(1000);
+  await settle();
+  expect(syncedOf(journal)).toBe(6);
+  const after = await open(files.powerCut(() => 0));
+  expect(syncedOf(after.journal)).toBe(6);
+});
+
+test('what a killed process had written without a sync is made safe before it counts', async () => {
+  const files = createFaultyFiles();
+  await withUnsynced(files, 3, 3);
+  const killed = files.kill();
+  expect(syncedOf((await open(killed)).journal)).toBe(6);
+  expect(syncedOf((await open(killed.powerCut(() => 0))).journal)).toBe(6);
+});
+
 test('closing on a disk that fails says how many records were lost, and does not wait for ever', async () => {
   const files = createFaultyFiles();
   const { journal, events } = await open(files);
