@@ -10,6 +10,8 @@ import type { Life } from './life.ts';
 export interface Admission {
   /** Stage 3: takes a place, a slot and journal space, or says which limit is in the way; a refusal takes nothing. */
   admit(life: Life, caller: KeyEntry): Refusal | null;
+  /** Gives back the slot of a request that was admitted; nothing for one that was not. */
+  release(life: Life): void;
   readonly openRequests: () => number;
 }
 
@@ -20,14 +22,15 @@ export interface AdmissionOptions {
   readonly onUnrecorded: () => void;
 }
 
-interface KeyState {
+/** What a key has open, and its rate. */
+export interface KeySlot {
   open: number;
   meter: RateMeter | undefined;
 }
 
 /** One gateway's own admission: requests a minute and requests at once for each key, and the gateway's own bound. */
 export function createAdmission({ config, clock, journal, onUnrecorded }: AdmissionOptions): Admission {
-  const states = new Map<string, KeyState>();
+  const states = new Map<string, KeySlot>();
   let openAll = 0;
 
   return {
@@ -58,11 +61,14 @@ export function createAdmission({ config, clock, journal, onUnrecorded }: Admiss
       if (taken) state.meter = taken;
       state.open++;
       openAll++;
-      life.releases.push(() => {
-        state.open--;
-        openAll--;
-      });
+      life.slot = state;
       return null;
+    },
+    release(life) {
+      if (life.slot === null) return;
+      life.slot.open--;
+      openAll--;
+      life.slot = null;
     },
   };
 

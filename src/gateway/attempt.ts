@@ -1,6 +1,7 @@
-import type { Clock } from '#contracts/clock';
-import type { Engine, EngineCall, EngineFailure, EngineRequest } from '#engines';
+import type { Clock, Timer } from '#contracts/clock';
+import type { Engine, EngineCall, EngineFailure, EngineHandler, EngineRequest } from '#engines';
 import { DeadlineExceeded, NoLongerWanted } from './abort-reasons.ts';
+import type { EndSignal } from './end-signal.ts';
 import type { Relay } from './relay.ts';
 
 /**
@@ -12,7 +13,7 @@ import type { Relay } from './relay.ts';
  * - `failed`: nothing has reached the client, whatever the replica did: refused, reset, an error event after its 200 and
  *   before its first content (the first-chunk gate), silence.
  *
- * An abort of `signal` settles it at once; the replica is told in the same tick.
+ * The end of `signal` settles it at once; the replica is told in the same tick.
  */
 export type AttemptResult =
   | { readonly kind: 'stream'; readonly status: number; readonly headers: EngineHeaders; readonly stream: OpenStream }
@@ -53,135 +54,167 @@ export interface AttemptOptions {
   readonly answerBytesMax: number;
 }
 
+export function attempt(options: AttemptOptions, signal: EndSignal): Promise<AttemptResult> {
+  return new Promise((resolve) => new Attempt(options, signal, resolve).start());
+}
+
 /** Bytes that may be held before the first content: pings and preliminaries. What exceeds them goes out as content. */
 const HELD_BYTES_MAX = 262_144;
 
-export function attempt(options: AttemptOptions, signal: AbortSignal): Promise<AttemptResult> {
-  const { engine, request, clock, answerBytesMax } = options;
-  return new Promise((resolve) => {
-    let status = 0;
-    let headers: EngineHeaders = {};
-    let phase: 'waiting' | 'collecting' | 'gating' | 'open' | 'settled' = 'waiting';
-    let relay: Relay | null = null;
-    let held: Uint8Array[] = [];
-    let heldBytes = 0;
-    let sink: StreamSink | null = null;
-    let ended: { readonly failure: EngineFailure | null } | null = null;
+/**
+ * - `waiting`: nothing has come. A head moves it to `collecting` (anything whole) or `gating` (a stream).
+ * - `collecting`: until the last byte, then `settled`.
+ * - `gating`: until content begins, then `open`; an error event or the end before that is a failure: `settled`.
+ * - `open`: the caller has the result; events go to its sink until the end.
+ * - `settled`: whatever still comes is ignored.
+ */
+type Phase = 'waiting' | 'collecting' | 'gating' | 'open' | 'settled';
 
-    const settle = (result: AttemptResult, next: 'open' | 'settled'): void => {
-      phase = next;
-      timer?.cancel();
-      signal.removeEventListener('abort', onAbort);
-      resolve(result);
-    };
-    const fail = (failure: AttemptFailure): void => settle({ kind: 'failed', failure, status, headers }, 'settled');
-    const giveUp = (failure: AttemptFailure, reason: Error): void => {
-      fail(failure);
-      call.abort(reason);
-    };
-    const onAbort = (): void => giveUp({ kind: 'aborted', message: String(signal.reason) }, signal.reason as Error);
+/** A class, because one is made for every attempt: a dozen closures would be two kilobytes. */
+class Attempt implements EngineHandler, OpenStream {
+  readonly #options: AttemptOptions;
+  readonly #signal: EndSignal;
+  readonly #resolve: (result: AttemptResult) => void;
+  #call: EngineCall | null = null;
+  #timer: Timer | null = null;
+  #phase: Phase = 'waiting';
+  #status = 0;
+  #headers: EngineHeaders = {};
+  #relay: Relay | null = null;
+  #held: Uint8Array[] = [];
+  #heldBytes = 0;
+  #sink: StreamSink | null = null;
+  #ended: { readonly failure: EngineFailure | null } | null = null;
 
-    const openGate = (through: Relay): void => {
-      settle(
-        {
-          kind: 'stream',
-          status,
-          headers,
-          stream: {
-            relay: through,
-            take(taker) {
-              sink = taker;
-              if (held.length > 0) taker.onBytes(held);
-              held = [];
-              if (ended) taker.onEnd(ended.failure);
-            },
-            abort: (reason) => call.abort(reason),
-            pause: () => call.pause(),
-            resume: () => call.resume(),
-          },
-        },
-        'open',
-      );
-    };
+  constructor(options: AttemptOptions, signal: EndSignal, resolve: (result: AttemptResult) => void) {
+    this.#options = options;
+    this.#signal = signal;
+    this.#resolve = resolve;
+  }
 
-    const onStreamed = (through: Relay, pieces: readonly Uint8Array[]): void => {
-      if (phase === 'open') {
-        if (sink) sink.onBytes(pieces);
-        else held.push(...pieces);
-        return;
-      }
-      held.push(...pieces);
-      for (const piece of pieces) heldBytes += piece.length;
-      const { progress } = through;
-      if (progress.hasContent || heldBytes > HELD_BYTES_MAX) openGate(through);
-      else if (progress.error)
-        giveUp({ kind: 'error_event', status: progress.error.status, message: progress.error.type }, new NoLongerWanted());
-    };
-
-    const call: EngineCall = engine.call(request, {
-      onHead(answerStatus, answerHeaders) {
-        if (phase !== 'waiting') return;
-        status = answerStatus;
-        headers = answerHeaders;
-        if (status !== 200) {
-          phase = 'collecting'; // an error, whole whatever was asked for
-          return;
-        }
-        const isEvents = String(answerHeaders['content-type'] ?? '').startsWith('text/event-stream');
-        if (isEvents !== request.isStream)
-          return giveUp({ kind: 'protocol', message: 'the answer is not of the kind that was asked for' }, new NoLongerWanted());
-        phase = isEvents ? 'gating' : 'collecting';
-        if (isEvents) relay = options.createRelay();
-      },
-      onData(chunk) {
-        if (phase === 'collecting') {
-          held.push(chunk);
-          heldBytes += chunk.length;
-          if (heldBytes > answerBytesMax)
-            giveUp({ kind: 'too_large', message: `the answer exceeds ${answerBytesMax} bytes` }, new NoLongerWanted());
-        } else if (relay && (phase === 'gating' || phase === 'open')) {
-          const through = relay;
-          let pieces: readonly Uint8Array[];
-          try {
-            pieces = through.push(chunk);
-          } catch (error) {
-            // An event beyond the bound, or bytes that are not events: as broken as a reset.
-            const failure: EngineFailure = { kind: 'protocol', message: 'not a stream of events', cause: error };
-            if (phase === 'gating') return giveUp(failure, new NoLongerWanted());
-            call.abort(new NoLongerWanted());
-            return onEnded(failure);
-          }
-          onStreamed(through, pieces);
-        }
-      },
-      onEnd() {
-        if (phase === 'collecting')
-          settle(
-            { kind: 'whole', status, headers, body: held.length === 1 ? (held[0] as Buffer) : Buffer.concat(held) },
-            'settled',
-          );
-        else if (phase === 'open') onEnded(null);
-        else if (phase === 'gating' || phase === 'waiting') fail({ kind: 'reset', message: 'the answer ended before it began' });
-      },
-      onError(failure) {
-        if (phase === 'open') onEnded(failure);
-        else if (phase !== 'settled') fail(failure);
-      },
-    });
-    const onEnded = (failure: EngineFailure | null): void => {
-      if (ended) return;
-      ended = { failure };
-      sink?.onEnd(failure);
-    };
-
+  start(): void {
+    const { engine, request, clock, firstTokenMs } = this.#options;
+    this.#call = engine.call(request, this);
     // Only a stream has a first token to wait for; a whole answer comes when it is done, and the total deadline watches that.
-    const timer = request.isStream
-      ? clock.after(options.firstTokenMs, () => {
-          const reason = new DeadlineExceeded('first_token');
-          giveUp({ kind: 'timed_out', limit: 'first_token', message: reason.message }, reason);
-        })
-      : null;
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort);
-  });
+    if (request.isStream) this.#timer = clock.after(firstTokenMs, () => this.#onSilence());
+    const onEnd = (reason: Error): void => this.#giveUp({ kind: 'aborted', message: reason.message }, reason);
+    if (this.#signal.reason) onEnd(this.#signal.reason);
+    else this.#signal.listen(onEnd);
+  }
+
+  onHead(status: number, headers: EngineHeaders): void {
+    if (this.#phase !== 'waiting') return;
+    const { request, createRelay } = this.#options;
+    this.#status = status;
+    this.#headers = headers;
+    if (status !== 200) {
+      this.#phase = 'collecting'; // an error, whole whatever was asked for
+      return;
+    }
+    const isEvents = String(headers['content-type'] ?? '').startsWith('text/event-stream');
+    if (isEvents !== request.isStream)
+      return this.#giveUp(
+        { kind: 'protocol', message: 'the answer is not of the kind that was asked for' },
+        new NoLongerWanted(),
+      );
+    this.#phase = isEvents ? 'gating' : 'collecting';
+    if (isEvents) this.#relay = createRelay();
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.#phase === 'collecting') this.#collect(chunk);
+    else if (this.#relay && (this.#phase === 'gating' || this.#phase === 'open')) this.#pass(this.#relay, chunk);
+  }
+
+  onEnd(): void {
+    if (this.#phase === 'collecting') {
+      const body = this.#held.length === 1 ? (this.#held[0] as Buffer) : Buffer.concat(this.#held);
+      this.#settle({ kind: 'whole', status: this.#status, headers: this.#headers, body }, 'settled');
+    } else if (this.#phase === 'open') this.#onEnded(null);
+    else if (this.#phase !== 'settled') this.#fail({ kind: 'reset', message: 'the answer ended before it began' });
+  }
+
+  onError(failure: EngineFailure): void {
+    if (this.#phase === 'open') this.#onEnded(failure);
+    else if (this.#phase !== 'settled') this.#fail(failure);
+  }
+
+  get relay(): Relay {
+    return this.#relay as Relay; // an `OpenStream` is handed out only once there is one
+  }
+
+  take(sink: StreamSink): void {
+    this.#sink = sink;
+    if (this.#held.length > 0) sink.onBytes(this.#held);
+    this.#held = [];
+    if (this.#ended) sink.onEnd(this.#ended.failure);
+  }
+
+  abort(reason: Error): void {
+    this.#call?.abort(reason);
+  }
+
+  pause(): void {
+    this.#call?.pause();
+  }
+
+  resume(): void {
+    this.#call?.resume();
+  }
+
+  #collect(chunk: Buffer): void {
+    const { answerBytesMax } = this.#options;
+    this.#held.push(chunk);
+    this.#heldBytes += chunk.length;
+    if (this.#heldBytes > answerBytesMax)
+      this.#giveUp({ kind: 'too_large', message: `the answer exceeds ${answerBytesMax} bytes` }, new NoLongerWanted());
+  }
+
+  #pass(relay: Relay, chunk: Buffer): void {
+    let pieces: readonly Uint8Array[];
+    try {
+      pieces = relay.push(chunk);
+    } catch (error) {
+      // An event beyond the bound, or bytes that are not events: as broken as a reset.
+      const failure: EngineFailure = { kind: 'protocol', message: 'not a stream of events', cause: error };
+      if (this.#phase === 'gating') return this.#giveUp(failure, new NoLongerWanted());
+      this.abort(new NoLongerWanted());
+      return this.#onEnded(failure);
+    }
+    if (this.#phase === 'open' && this.#sink) return this.#sink.onBytes(pieces);
+    this.#held.push(...pieces);
+    if (this.#phase === 'open') return;
+    for (const piece of pieces) this.#heldBytes += piece.length;
+    const { error, hasContent } = relay.progress;
+    if (hasContent || this.#heldBytes > HELD_BYTES_MAX)
+      this.#settle({ kind: 'stream', status: this.#status, headers: this.#headers, stream: this }, 'open');
+    else if (error) this.#giveUp({ kind: 'error_event', status: error.status, message: error.type }, new NoLongerWanted());
+  }
+
+  #onSilence(): void {
+    const reason = new DeadlineExceeded('first_token');
+    this.#giveUp({ kind: 'timed_out', limit: 'first_token', message: reason.message }, reason);
+  }
+
+  #onEnded(failure: EngineFailure | null): void {
+    if (this.#ended) return;
+    this.#ended = { failure };
+    this.#sink?.onEnd(failure);
+  }
+
+  #fail(failure: AttemptFailure): void {
+    this.#settle({ kind: 'failed', failure, status: this.#status, headers: this.#headers }, 'settled');
+  }
+
+  #giveUp(failure: AttemptFailure, reason: Error): void {
+    this.#fail(failure);
+    this.abort(reason);
+  }
+
+  #settle(result: AttemptResult, next: 'open' | 'settled'): void {
+    this.#phase = next;
+    this.#timer?.cancel();
+    this.#signal.unlisten();
+    this.#resolve(result);
+  }
 }

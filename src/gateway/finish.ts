@@ -29,7 +29,8 @@ export function finish(door: Door, life: Life, ending: Ending): void {
   life.enter('settle');
   const code = ending.kind === 'refused' ? ending.refusal.code : ending.kind === 'streamed' ? (ending.end?.code ?? null) : null;
   const status = write(door, life, ending);
-  for (const release of life.releases) release();
+  door.admission.release(life);
+  door.memory.bytes -= life.heldBytes;
   life.unwatch();
   const record = recordOf(door, life, { outcome: outcomeOf(ending, life), status, code });
   if (life.hasJournalSpace) door.journal.append(record);

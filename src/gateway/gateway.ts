@@ -225,7 +225,7 @@ export function createGateway(options: GatewayOptions): Gateway {
           onIdle = resolve;
           const cut = clock.after(config.timeouts.drain_ms, () => {
             log.warn('cutting requests that are still open', { open: open.size });
-            for (const life of open.keys()) life.end(new ShuttingDown());
+            for (const life of open.keys()) life.signal.end(new ShuttingDown());
           });
           onIdle = () => {
             cut.cancel();

@@ -7,7 +7,7 @@ import { factOf, recordOf } from './attempt-fact.ts';
 import { authenticate } from './authenticate.ts';
 import type { Door } from './door.ts';
 import { finish, refused, type Ending } from './finish.ts';
-import { beginLife, type Life } from './life.ts';
+import { Life } from './life.ts';
 import { prepare, type Prepared } from './prepare.ts';
 import { receiveBody, receiveHead, type Received } from './receive.ts';
 import { streamHeaders } from './headers.ts';
@@ -25,7 +25,7 @@ export async function handle(
   outgoing: ServerResponse,
   asked: { readonly dialect: Dialect; readonly operation: Operation },
 ): Promise<void> {
-  const life = beginLife(incoming, outgoing, {
+  const life = new Life(incoming, outgoing, {
     ...asked,
     id: `req_${door.random.hex(12)}`,
     clock: door.clock,
@@ -161,7 +161,7 @@ async function tryOnce(door: Door, life: Life, chosen: Place, prepared: Prepared
     }
 
     const whole = result.kind === 'whole' && result.status === 200 ? prepared.readWhole(result.body) : null;
-    const isAborted = result.kind === 'failed' && life.signal.aborted;
+    const isAborted = result.kind === 'failed' && life.signal.reason !== null;
     const verdict = isAborted ? null : judgeAttempt(whole?.ok === false ? { kind: 'broken' } : factOf(result, clock.wallMs()));
     life.attempts.push(
       recordOf(result, {

@@ -1,52 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Clock } from '#contracts/clock';
+import type { Clock, Timer } from '#contracts/clock';
 import type { AttemptRecord, Dialect, Operation, Stage, UsageRecord } from '#contracts/record';
 import type { AnswerProgress } from '#dialects';
 import { ClientGone, DeadlineExceeded } from './abort-reasons.ts';
+import type { KeySlot } from './admit.ts';
+import { EndSignal } from './end-signal.ts';
 import type { KeyEntry } from './keyring.ts';
 import type { Model, Place } from './topology.ts';
-
-/**
- * One request from its first byte to its record: what is known of it so far, and the one signal that ends it. Stages fill it in;
- * `finish` reads it. Nothing else holds state of a request.
- */
-export interface Life {
-  readonly id: string;
-  readonly incoming: IncomingMessage;
-  readonly outgoing: ServerResponse;
-  readonly dialect: Dialect;
-  readonly operation: Operation;
-  readonly atMs: number;
-  readonly startUs: number;
-  /** Aborted when the client leaves, the total deadline passes or the gateway must close; the reason says which. */
-  readonly signal: AbortSignal;
-  end(reason: Error): void;
-
-  caller: KeyEntry | null;
-  conversation: string | null;
-  endUser: string | null;
-  isStream: boolean;
-  modelId: string | null;
-  model: Model | null;
-  place: Place | null;
-  /** What is known of the tokens; the relay's own progress while an answer streams. */
-  progress: AnswerProgress | null;
-  requestBytes: number;
-  responseBytes: number;
-  firstContentUs: number | null;
-  readonly attempts: AttemptRecord[];
-  readonly guards: UsageRecord['guards'][number][];
-  readonly stagesUs: { [stage in Stage]?: number };
-  /** What must be given back when the request ends, whatever the end: a slot, reserved journal space, body bytes. */
-  readonly releases: (() => void)[];
-  /** Admission set journal space aside for the record. */
-  hasJournalSpace: boolean;
-
-  /** Ends the stage before and begins `stage`. */
-  enter(stage: Stage): void;
-  /** Takes away what watches the client and the clock. */
-  unwatch(): void;
-}
 
 export interface LifeOptions {
   readonly id: string;
@@ -56,62 +16,79 @@ export interface LifeOptions {
   readonly totalMs: number;
 }
 
-/** Begins a request: from here on a client that leaves is noticed in every phase. */
-export function beginLife(incoming: IncomingMessage, outgoing: ServerResponse, options: LifeOptions): Life {
-  const { clock } = options;
-  const controller = new AbortController();
-  const startUs = clock.nowUs();
-  let stage: Stage | null = null;
-  let stageStartUs = startUs;
+/**
+ * One request from its first byte to its record: what is known of it so far, and the one signal that ends it. Stages fill it in;
+ * `finish` reads it. Nothing else holds state of a request. From its making on, a client that leaves is noticed in every phase.
+ */
+export class Life {
+  readonly id: string;
+  readonly incoming: IncomingMessage;
+  readonly outgoing: ServerResponse;
+  readonly dialect: Dialect;
+  readonly operation: Operation;
+  readonly atMs: number;
+  readonly startUs: number;
+  /** Ended when the client leaves, the total deadline passes or the gateway must close; the reason says which. */
+  readonly signal = new EndSignal();
 
-  const end = (reason: Error): void => {
-    if (!controller.signal.aborted) controller.abort(reason);
-  };
-  const deadline = clock.after(options.totalMs, () => end(new DeadlineExceeded('total')));
-  // `close` comes after a whole response too; then nobody has left.
-  const onClose = (): void => {
-    if (!outgoing.writableFinished) end(new ClientGone());
-  };
-  outgoing.on('close', onClose);
+  caller: KeyEntry | null = null;
+  conversation: string | null = null;
+  endUser: string | null = null;
+  isStream = false;
+  modelId: string | null = null;
+  model: Model | null = null;
+  place: Place | null = null;
+  /** What is known of the tokens; the relay's own progress while an answer streams. */
+  progress: AnswerProgress | null = null;
+  requestBytes = 0;
+  responseBytes = 0;
+  firstContentUs: number | null = null;
+  readonly attempts: AttemptRecord[] = [];
+  readonly guards: UsageRecord['guards'][number][] = [];
+  readonly stagesUs: { [stage in Stage]?: number } = {};
 
-  const life: Life = {
-    id: options.id,
-    incoming,
-    outgoing,
-    dialect: options.dialect,
-    operation: options.operation,
-    atMs: clock.wallMs(),
-    startUs,
-    signal: controller.signal,
-    end,
-    caller: null,
-    conversation: null,
-    endUser: null,
-    isStream: false,
-    modelId: null,
-    model: null,
-    place: null,
-    progress: null,
-    requestBytes: 0,
-    responseBytes: 0,
-    firstContentUs: null,
-    attempts: [],
-    guards: [],
-    stagesUs: {},
-    releases: [],
-    hasJournalSpace: false,
-    enter(next) {
-      const now = clock.nowUs();
-      if (stage !== null) life.stagesUs[stage] = (life.stagesUs[stage] ?? 0) + (now - stageStartUs);
-      stage = next;
-      stageStartUs = now;
-    },
-    unwatch() {
-      deadline.cancel();
-      outgoing.off('close', onClose);
-      if (stage !== null) life.stagesUs[stage] = (life.stagesUs[stage] ?? 0) + (clock.nowUs() - stageStartUs);
-      stage = null;
-    },
-  };
-  return life;
+  // What was taken and `finish` gives back.
+  /** Bytes of the body that count against the bound on all bodies. */
+  heldBytes = 0;
+  slot: KeySlot | null = null;
+  hasJournalSpace = false;
+
+  readonly #clock: Clock;
+  readonly #deadline: Timer;
+  readonly #onClose: () => void;
+  #stage: Stage | null = null;
+  #stageStartUs: number;
+
+  constructor(incoming: IncomingMessage, outgoing: ServerResponse, { id, dialect, operation, clock, totalMs }: LifeOptions) {
+    this.id = id;
+    this.incoming = incoming;
+    this.outgoing = outgoing;
+    this.dialect = dialect;
+    this.operation = operation;
+    this.#clock = clock;
+    this.atMs = clock.wallMs();
+    this.startUs = this.#stageStartUs = clock.nowUs();
+    this.#deadline = clock.after(totalMs, () => this.signal.end(new DeadlineExceeded('total')));
+    // `close` comes after a whole response too; then nobody has left.
+    this.#onClose = () => {
+      if (!outgoing.writableFinished) this.signal.end(new ClientGone());
+    };
+    outgoing.on('close', this.#onClose);
+  }
+
+  /** Ends the stage before and begins `stage`. */
+  enter(stage: Stage): void {
+    const now = this.#clock.nowUs();
+    if (this.#stage !== null) this.stagesUs[this.#stage] = (this.stagesUs[this.#stage] ?? 0) + (now - this.#stageStartUs);
+    this.#stage = stage;
+    this.#stageStartUs = now;
+  }
+
+  /** Ends the last stage, and takes away what watches the client and the clock. */
+  unwatch(): void {
+    this.#deadline.cancel();
+    this.outgoing.off('close', this.#onClose);
+    if (this.#stage !== null) this.enter(this.#stage);
+    this.#stage = null;
+  }
 }

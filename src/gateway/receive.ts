@@ -11,6 +11,7 @@ import {
   createJsonScanner,
   readAsked,
   type Asked,
+  type JsonScanner,
   type ScannedFields,
   type ScanProblem,
 } from '#dialects';
@@ -57,7 +58,7 @@ export async function receiveBody(
     clock,
     timeoutMs: config.timeouts.body_ms,
     memory,
-    check: (chunk) => scanner.push(chunk),
+    scanner,
   });
   if (!collected.ok) return collected;
   const bytes = collected.value;
@@ -81,47 +82,41 @@ interface Collecting {
   readonly clock: Clock;
   readonly timeoutMs: number;
   readonly memory: BodyMemory;
-  readonly check: (chunk: Buffer) => ScanProblem | null;
+  readonly scanner: JsonScanner;
 }
 
-function collect(life: Life, { bodyBytesMax, clock, timeoutMs, memory, check }: Collecting): Promise<Result<Buffer, Refusal>> {
+function collect(life: Life, { bodyBytesMax, clock, timeoutMs, memory, scanner }: Collecting): Promise<Result<Buffer, Refusal>> {
   const { incoming, signal } = life;
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
-    let length = 0;
-    const timer = clock.after(timeoutMs, () => done(err(refusalOfAbort(new DeadlineExceeded('body')))));
+    let isDone = false;
     const done = (result: Result<Buffer, Refusal>): void => {
+      isDone = true;
       timer.cancel();
-      signal.removeEventListener('abort', onAbort);
-      incoming.off('data', onData);
-      incoming.off('end', onEnd);
-      incoming.off('error', onError);
-      // What is still to come of a refused body is read and dropped by `finish`, or the connection is closed.
+      signal.unlisten();
+      // What is still to come of a refused body is read and dropped by `finish`, until the connection is closed.
       resolve(result);
     };
-    const onData = (chunk: Buffer): void => {
-      length += chunk.length;
-      life.requestBytes = length;
-      if (length > bodyBytesMax) return done(err(tooLarge(bodyBytesMax)));
+    const timer = clock.after(timeoutMs, () => done(err(refusalOfAbort(new DeadlineExceeded('body')))));
+    if (signal.reason) return done(err(refusalOfAbort(signal.reason)));
+    signal.listen((reason) => done(err(refusalOfAbort(reason))));
+    incoming.on('data', (chunk: Buffer) => {
+      if (isDone) return;
+      life.requestBytes += chunk.length;
+      if (life.requestBytes > bodyBytesMax) return done(err(tooLarge(bodyBytesMax)));
       if (memory.bytes + chunk.length > memory.bytesMax)
         return done(
           err(refusal('overloaded', 'Too many request bodies are in memory; try again shortly', { retryAfterMs: 1_000 })),
         );
       memory.bytes += chunk.length;
-      const problem = check(chunk);
+      life.heldBytes += chunk.length;
+      const problem = scanner.push(chunk);
       if (problem) return done(err(refusalOfScan(problem)));
       chunks.push(chunk);
-    };
-    const onEnd = (): void => done(ok(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length)));
-    // The client's connection broke; `close` says so too, and whichever is first wins.
-    const onError = (): void => onAbort();
-    const onAbort = (): void => done(err(refusalOfAbort(signal.reason)));
-    life.releases.push(() => (memory.bytes -= chunks.reduce((sum, chunk) => sum + chunk.length, 0)));
-    if (signal.aborted) return onAbort();
-    signal.addEventListener('abort', onAbort);
-    incoming.on('data', onData);
-    incoming.on('end', onEnd);
-    incoming.on('error', onError);
+    });
+    incoming.on('end', () => {
+      if (!isDone) done(ok(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, life.requestBytes)));
+    });
   });
 }
 

@@ -36,7 +36,7 @@ export function stream(life: Life, open: OpenStream, { clock, idleMs, onGap }: S
       if (isSettled) return;
       isSettled = true;
       idle.cancel();
-      signal.removeEventListener('abort', onAbort);
+      signal.unlisten();
       outgoing.off('drain', onDrain);
       resolve(end);
     };
@@ -51,9 +51,9 @@ export function stream(life: Life, open: OpenStream, { clock, idleMs, onGap }: S
       settle(refusalOfAbort(reason));
       open.abort(reason);
     }
-    const onAbort = (): void => {
-      settle(refusalOfAbort(signal.reason));
-      open.abort(signal.reason as Error);
+    const onEnded = (reason: Error): void => {
+      settle(refusalOfAbort(reason));
+      open.abort(reason);
     };
     const onDrain = (): void => {
       isPaused = false;
@@ -71,8 +71,8 @@ export function stream(life: Life, open: OpenStream, { clock, idleMs, onGap }: S
       }
     };
 
-    if (signal.aborted) return onAbort();
-    signal.addEventListener('abort', onAbort);
+    if (signal.reason) return onEnded(signal.reason);
+    signal.listen(onEnded);
     outgoing.on('drain', onDrain);
     open.take({
       onBytes(pieces) {

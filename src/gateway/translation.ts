@@ -3,6 +3,7 @@ import { refusal, type Refusal } from '#contracts/errors';
 import type { Dialect } from '#contracts/record';
 import { err, ok, type Result } from '#core/kernel';
 import { createAnswerTranslator, parseJson, translateAnswer, translateError, type AnswerTranslation } from '#dialects';
+import type { EndSignal } from './end-signal.ts';
 import type { WholeForClient } from './prepare.ts';
 import { refusalOfAbort } from './refusal-of-abort.ts';
 import type { Relay } from './relay.ts';
@@ -10,7 +11,7 @@ import { translateBody, type BodyTranslation, type TranslatedBody } from './tran
 
 /** Translates request bodies: small ones here and now, large ones in a thread, so that no other request waits for them. */
 export interface Translator {
-  request(asked: BodyTranslation, signal: AbortSignal): Promise<Result<TranslatedBody, Refusal>>;
+  request(asked: BodyTranslation, signal: EndSignal): Promise<Result<TranslatedBody, Refusal>>;
   close(): Promise<void>;
 }
 
@@ -58,14 +59,14 @@ export function createTranslator(): Translator {
         );
       return new Promise((resolve) => {
         const id = nextId++;
-        const onAbort = (): void => settle(err(refusalOfAbort(signal.reason)));
+        const onEnded = (reason: Error): void => settle(err(refusalOfAbort(reason)));
         const settle: Settle = (result) => {
           waiting.delete(id);
-          signal.removeEventListener('abort', onAbort);
+          signal.unlisten();
           resolve(result);
         };
-        if (signal.aborted) return onAbort();
-        signal.addEventListener('abort', onAbort);
+        if (signal.reason) return onEnded(signal.reason);
+        signal.listen(onEnded);
         waiting.set(id, settle);
         worker ??= start();
         worker.postMessage({ id, asked });
