@@ -19,7 +19,7 @@ await runFlowThread(parentPort, workerData as FlowThreadData);
 
 async function runFlowThread(port: MessagePort | null, data: FlowThreadData): Promise<void> {
   invariant(port !== null, 'the usage flow runs in a thread of its own');
-  if (process.platform === 'linux') setPriority(0, NICENESS);
+  giveWay();
   const clock = createSystemClock();
   const tell = (message: FromFlowThread): void => port.postMessage(message);
   const waiting: ToFlowThread[] = [];
@@ -70,6 +70,15 @@ async function runFlowThread(port: MessagePort | null, data: FlowThreadData): Pr
   await flow?.close();
   await store?.close();
   port.close();
+}
+
+function giveWay(): void {
+  if (process.platform !== 'linux') return;
+  try {
+    setPriority(0, NICENESS);
+  } catch {
+    // A sandbox may forbid it: the flow then runs as everyone does.
+  }
 }
 
 /** Answers what the parent asked; true when it asked to stop. */

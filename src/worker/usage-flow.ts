@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { err, ok, type Result, unreachable } from '#core/kernel';
+import { DAY_MS } from '#core/usage';
 import { lockDirectory, type OpenJournal, type UsageQuery, type UsageRow, type UsageStorePlace } from '#storage';
 import type { Clock, Timer } from '#contracts/clock';
 import type { FlowProgress, FlowThreadData, FromFlowThread, ToFlowThread } from './flow-messages.ts';
@@ -49,7 +50,6 @@ export interface UsageFlow {
   close(): Promise<void>;
 }
 
-const DAY_MS = 86_400_000;
 const RESTART_MS_MIN = 1_000;
 const RESTART_MS_MAX = 30_000;
 const CLOSE_MS_MAX = 10_000;

@@ -1,7 +1,7 @@
 import type { AttemptRecord, UsageRecord } from '#contracts/record';
 
 /** A record as the journal keeps it: whole, or shortened in a stated way with a mark that says what was left out. */
-export interface FittedRecord extends UsageRecord {
+interface FittedRecord extends UsageRecord {
   readonly shortened?: { readonly attempts: number; readonly guards: number; readonly stringChars: number };
 }
 

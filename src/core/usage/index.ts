@@ -1,2 +1,2 @@
-export { fitRecord, type FittedRecord } from './fit-record.ts';
-export { DAY_MS, rollUp, type UsageTotals } from './roll-up.ts';
+export { fitRecord } from './fit-record.ts';
+export { DAY_MS, rollUp } from './roll-up.ts';

@@ -4,7 +4,7 @@ import type { Outcome, UsageRecord } from '#contracts/record';
 export const DAY_MS = 86_400_000;
 
 /** What the requests of one day, tenant, model and outcome used together. */
-export interface UsageTotals {
+interface UsageTotals {
   /** Whole UTC days since 1970-01-01. */
   readonly day: number;
   readonly organization: string | null;

@@ -4,7 +4,7 @@ import { crc32 } from 'node:zlib';
  * The journal's bytes, version 1; docs/journal.md is the reference. All integers are little-endian.
  * A segment is a header and then frames; it is written over zeros, so a frame length of zero is the end of the log.
  */
-export const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 1;
 export const HEADER_BYTES = 64;
 export const FRAME_HEADER_BYTES = 20;
 /** The most that one frame takes, its header included; also what one reservation sets aside. */

@@ -11,8 +11,8 @@ import {
 import type { JournalEvent } from './event.ts';
 import type { JournalFile, JournalFiles } from './files.ts';
 
-export const SPARE_NAME = /^usage-spare-\d+\.zeros$/;
-export const PARTIAL_NAME = /^usage-spare-\d+\.partial$/;
+const SPARE_NAME = /^usage-spare-\d+\.zeros$/;
+const PARTIAL_NAME = /^usage-spare-\d+\.partial$/;
 const ASIDE_NAME = /\.damaged$/;
 
 /** A segment that takes no more records. */
@@ -36,7 +36,7 @@ export interface Recovered {
   readonly asideBytes: number;
 }
 
-export class UnknownJournalFormat extends Error {
+class UnknownJournalFormat extends Error {
   override readonly name = 'UnknownJournalFormat';
 }
 

@@ -17,7 +17,7 @@ export interface Spares {
   close(): Promise<void>;
 }
 
-export interface Spare {
+interface Spare {
   readonly name: string;
   readonly bytes: number;
 }

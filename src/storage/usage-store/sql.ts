@@ -11,5 +11,5 @@ export interface SqlDatabase extends Sql {
   close(): Promise<void>;
 }
 
-export type SqlValue = string | number | null;
+type SqlValue = string | number | null;
 export type SqlRow = { readonly [column: string]: unknown };
