@@ -1,5 +1,5 @@
 // The second lock of the house: which room may import which, no module state, and no clock or chance in the pure rooms.
-// The compiler (tsconfig references) is the first lock, the test runner without isolation the third; test/locks.test.ts
+// The compiler (tsconfig references) is the first lock, the test runner without isolation the third; test/house/locks.test.ts
 // plants one violation for each rule below and sees it caught.
 import path from 'node:path';
 
@@ -47,7 +47,7 @@ const walls = {
           from.room === 'core' &&
           !isTest(context.filename) &&
           target.feature !== from.feature &&
-          !/\/index\.ts$/.test(specifier)
+          !specifier.endsWith('/index.ts')
         )
           context.report({ node, message: `Wall: import core/${target.feature} through its index.ts.` });
         return;
