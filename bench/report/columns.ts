@@ -8,7 +8,7 @@ export interface Column {
   readonly cell: (rounds: Rounds, system: string) => string;
 }
 
-export const BASELINE = 'direct';
+const BASELINE = 'direct';
 export const YARDSTICK = 'bare-node';
 
 const US_PER_MS = 1000;
@@ -77,6 +77,7 @@ export function columnsFor(testCase: Case): readonly Column[] {
         added('+direct ms', 'p50Us', BASELINE),
         added('+bare ms', 'p50Us', YARDSTICK),
         middle('CPU µs/req', 'cpuUsPerRequest'),
+        middle('after', 'afterUsPerRequest'),
         worst('failed', 'failures'),
         ...AROUND,
       ];
@@ -92,6 +93,7 @@ export function columnsFor(testCase: Case): readonly Column[] {
         middle('streams/s', 'streamsPerSecond'),
         ratio('× bare-node', 'streamsPerSecond'),
         middle('CPU µs/event', 'cpuUsPerEvent'),
+        middle('after ms', 'afterMs'),
         worst('lost', 'eventsLost'),
         worst('failed', 'failures'),
         ...AROUND,

@@ -22,7 +22,7 @@ export interface MessageParser {
 }
 
 /** The bytes are not an HTTP/1.1 message that this parser understands. */
-export class FramingError extends Error {
+class FramingError extends Error {
   override readonly name = 'FramingError';
 }
 
