@@ -78,6 +78,7 @@ function asker(model: TokenModel, stepTokens = 16): (text: string, more?: Partia
     const abort = loop.add({
       prompt: promptOf([text]),
       tokens: [...Buffer.from(text)],
+      grammar: null,
       isolation: 'a',
       conversation: null,
       emit: (event) => events.push(event),

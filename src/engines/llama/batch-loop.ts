@@ -22,6 +22,8 @@ export interface BatchRequest {
   readonly prompt: Prompt;
   /** 1 to `contextTokens - 1` tokens. */
   readonly tokens: readonly number[];
+  /** The GBNF grammar of the answer; null for free text. */
+  readonly grammar: string | null;
   readonly isolation: string;
   readonly conversation: string | null;
   emit(event: AnswerEvent): void;
@@ -173,7 +175,7 @@ async function advance(job: Job, share: number): Promise<boolean> {
         await seat.sequence.read(slice);
         return false;
       }
-      job.writer = seat.sequence.write(slice, sampler);
+      job.writer = seat.sequence.write(slice, sampler, request.grammar);
       const first = await job.writer.next();
       job.computed = seat.sequence.computedTokens() - job.computedBefore;
       return generation.take(first, cachedTokens(job));

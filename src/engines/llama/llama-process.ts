@@ -53,9 +53,9 @@ function obey(loaded: Loaded, message: Exclude<ToModel, { kind: 'load' }>): void
       return generate(loaded, message);
     case 'count': {
       const { id } = message;
-      const tokens = tokenize(loaded.model, message.prompt);
+      const read = tokenize(loaded.model, message.prompt);
       return send(
-        tokens.ok ? { kind: 'counted', id, tokens: tokens.value.length } : { kind: 'uncountable', id, error: tokens.error },
+        read.ok ? { kind: 'counted', id, tokens: read.value.tokens.length } : { kind: 'uncountable', id, error: read.error },
       );
     }
     case 'abort':
@@ -67,15 +67,15 @@ function obey(loaded: Loaded, message: Exclude<ToModel, { kind: 'load' }>): void
 
 function generate({ model, loop, aborts }: Loaded, request: ToModel & { kind: 'generate' }): void {
   const { id, prompt, isolation, conversation } = request;
-  const tokens = tokenize(model, prompt);
-  const error = tokens.ok ? tooLong(tokens.value.length, model) : tokens.error;
-  if (!tokens.ok || error !== null) {
+  const read = tokenize(model, prompt);
+  const error = read.ok ? tooLong(read.value.tokens.length, model) : read.error;
+  if (!read.ok || error !== null) {
     if (error !== null) send({ kind: 'event', id, event: { kind: 'error', error } });
     return send({ kind: 'closed', id });
   }
   const abort = loop.add({
     prompt,
-    tokens: tokens.value,
+    ...read.value,
     isolation,
     conversation,
     emit: (event) => send({ kind: 'event', id, event }),
@@ -87,17 +87,23 @@ function generate({ model, loop, aborts }: Loaded, request: ToModel & { kind: 'g
   aborts.set(id, abort);
 }
 
-function tokenize(model: TokenModel, prompt: Prompt): Result<readonly number[], AnswerError> {
-  const messages = readPrompt(prompt);
-  if (!messages.ok) return messages;
-  const characters = messages.value.reduce((sum, { content }) => sum + content.length, 0);
+interface TokenizedPrompt {
+  readonly tokens: readonly number[];
+  readonly grammar: string | null;
+}
+
+function tokenize(model: TokenModel, prompt: Prompt): Result<TokenizedPrompt, AnswerError> {
+  const read = readPrompt(prompt);
+  if (!read.ok) return read;
+  const { messages, grammar } = read.value;
+  const characters = messages.reduce((sum, { content }) => sum + content.length, 0);
   const most = model.contextTokens * CHARACTERS_PER_TOKEN_MAX;
   if (characters > most) {
     const because = `the most that is read for a context of ${model.contextTokens} tokens`;
     return err(invalidRequest(`prompt is too long: ${characters} characters > ${most} maximum, ${because}`));
   }
-  const tokens = model.tokenize(messages.value);
-  return tokens.ok ? ok(tokens.value) : err(invalidRequest(tokens.error));
+  const tokens = model.tokenize(messages);
+  return tokens.ok ? ok({ tokens: tokens.value, grammar }) : err(invalidRequest(tokens.error));
 }
 
 /** At least one token of the context must be left for an answer. */

@@ -1,12 +1,18 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
-import type { LlamaContextSequence, LlamaModel, SequenceEvaluateOptions, Token } from 'node-llama-cpp';
+import type {
+  LlamaContextSequence,
+  LlamaGrammarEvaluationState,
+  LlamaModel,
+  SequenceEvaluateOptions,
+  Token,
+} from 'node-llama-cpp';
 import { err, ok, type Result } from '#core/kernel';
 import { layOut, type RenderTemplate } from './chat-template.ts';
 import type { LoadFailure, LoadOptions } from './protocol.ts';
 import type { Sampler } from './sampler.ts';
-import type { TokenModel, TokenSequence, TokenWriter } from './token-model.ts';
+import type { TokenModel, TokenSequence } from './token-model.ts';
 
 type Library = typeof import('node-llama-cpp');
 interface TemplateModule {
@@ -63,7 +69,7 @@ async function openModel(library: Library, options: LoadOptions): Promise<TokenM
   const controls = controlsOf(model);
   return {
     contextTokens,
-    sequences: Array.from({ length: parallel }, () => sequenceOf(context.getSequence(), contextTokens)),
+    sequences: Array.from({ length: parallel }, () => sequenceOf(library, context.getSequence(), contextTokens)),
     tokenize(messages) {
       const pieces = layOut(messages, render, [...controls.keys()]);
       if (!pieces.ok) return pieces;
@@ -100,7 +106,7 @@ function controlsOf(model: LlamaModel): ReadonlyMap<string, Token> {
   return controls;
 }
 
-function sequenceOf(sequence: LlamaContextSequence, contextTokens: number): TokenSequence {
+function sequenceOf(library: Library, sequence: LlamaContextSequence, contextTokens: number): TokenSequence {
   return {
     tokens: () => sequence.contextTokens,
     computedTokens: () => sequence.tokenMeter.usedInputTokens + sequence.tokenMeter.usedOutputTokens,
@@ -109,29 +115,30 @@ function sequenceOf(sequence: LlamaContextSequence, contextTokens: number): Toke
         await sequence.eraseContextTokenRanges([{ start: length, end: sequence.nextTokenIndex }]);
     },
     read: (tokens) => sequence.evaluateWithoutGeneratingNewTokens(tokens.map(asToken)),
-    write: (tokens, sampler) => writerOf(sequence, tokens, sampler, contextTokens),
+    write(tokens, sampler, grammar) {
+      const written: Token[] = [];
+      let generation: AsyncGenerator<Token, void> | null = null;
+      return {
+        async next() {
+          generation ??= sequence.evaluate(tokens.map(asToken), {
+            ...evaluateOptions(sampler, written, contextTokens),
+            ...(grammar !== null && { grammarEvaluationState: await grammarState(library, sequence.model, grammar) }),
+          });
+          const { value, done } = await generation.next();
+          if (done === true) return null;
+          written.push(value);
+          return value;
+        },
+        async end() {
+          await generation?.return();
+        },
+      };
+    },
   };
 }
 
-function writerOf(
-  sequence: LlamaContextSequence,
-  tokens: readonly number[],
-  sampler: Sampler,
-  contextTokens: number,
-): TokenWriter {
-  const written: Token[] = [];
-  const generation = sequence.evaluate(tokens.map(asToken), evaluateOptions(sampler, written, contextTokens));
-  return {
-    async next() {
-      const { value, done } = await generation.next();
-      if (done === true) return null;
-      written.push(value);
-      return value;
-    },
-    async end() {
-      await generation.return();
-    },
-  };
+async function grammarState(library: Library, model: LlamaModel, grammar: string): Promise<LlamaGrammarEvaluationState> {
+  return new library.LlamaGrammarEvaluationState({ model, grammar: await model.llama.createGrammar({ grammar }) });
 }
 
 function evaluateOptions(sampler: Sampler, written: readonly Token[], contextTokens: number): SequenceEvaluateOptions {

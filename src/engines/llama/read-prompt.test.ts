@@ -22,11 +22,14 @@ test('system text comes first, and the parts of a turn are joined by a line brea
   });
   expect(readPrompt(prompt)).toEqual({
     ok: true,
-    value: [
-      { role: 'system', content: 'Be brief.\nBe kind.' },
-      { role: 'user', content: 'a\nb' },
-      { role: 'assistant', content: 'no' },
-    ],
+    value: {
+      grammar: null,
+      messages: [
+        { role: 'system', content: 'Be brief.\nBe kind.' },
+        { role: 'user', content: 'a\nb' },
+        { role: 'assistant', content: 'no' },
+      ],
+    },
   });
 });
 
@@ -35,6 +38,7 @@ const withPart = (part: Part): Partial<Prompt> => ({ turns: [{ role: 'user', par
 test.each<[string, Partial<Prompt>]>([
   ['tools', { tools: [{ name: 'weather', schema: {} }] }],
   ['thinking', { thinking: { kind: 'adaptive' } }],
+  ['schema.pattern', { outputFormat: { kind: 'json_schema', name: 'a', schema: { type: 'string', pattern: 'x' } } }],
   ['thinking', { thinking: { kind: 'effort', effort: 'low' } }],
   ['images', withPart({ kind: 'image', source: { kind: 'url', url: 'https://example.com/a.png' } })],
   ['documents', withPart({ kind: 'document', source: { kind: 'text', text: 'x' } })],

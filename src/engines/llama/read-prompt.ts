@@ -1,6 +1,7 @@
 import type { AnswerError } from '#contracts/answer';
 import type { Part, Prompt } from '#contracts/prompt';
 import { err, ok, type Result } from '#core/kernel';
+import { grammarFor } from './output-grammar.ts';
 
 /** One message of a conversation, as a chat template takes it. */
 export interface ChatMessage {
@@ -23,14 +24,23 @@ const REFUSED_PARTS = {
   redacted_thinking: 'thinking blocks',
 } as const satisfies Record<Part['kind'], string | null>;
 
+/** What is to be answered, and in which form. */
+export interface ReadPrompt {
+  readonly messages: readonly ChatMessage[];
+  /** The GBNF grammar of the answer; null for free text. */
+  readonly grammar: string | null;
+}
+
 /**
  * The messages of a prompt, or the 400 that says what this engine cannot do with it. Whatever is not text is refused: a text
  * model that silently skipped an image or a tool would answer another question than the one that was asked.
  * Text parts of one turn are joined by a line break, as vLLM and llama.cpp's own server join them.
  */
-export function readPrompt(prompt: Prompt): Result<readonly ChatMessage[], AnswerError> {
+export function readPrompt(prompt: Prompt): Result<ReadPrompt, AnswerError> {
   const because = unsupported(prompt) ?? invalid(prompt);
   if (because !== null) return err(invalidRequest(because));
+  const grammar = grammarFor(prompt.outputFormat);
+  if (!grammar.ok) return err(invalidRequest(`output format: ${grammar.error}`));
   const messages: ChatMessage[] = [];
   if (prompt.system.length > 0) messages.push({ role: 'system', content: prompt.system.map(({ text }) => text).join('\n') });
   for (const [at, turn] of prompt.turns.entries()) {
@@ -41,7 +51,7 @@ export function readPrompt(prompt: Prompt): Result<readonly ChatMessage[], Answe
     }
     messages.push({ role: turn.role, content: texts.join('\n') });
   }
-  return ok(messages);
+  return ok({ messages, grammar: grammar.value });
 }
 
 /** The error that an Anthropic client knows as its own fault. */

@@ -104,6 +104,25 @@ suite(`SmolLM2 under llama.cpp${why}`, () => {
     expect(stopped.events).toContainEqual({ kind: 'stop', reason: 'stop_sequence', stopSequence: stop });
   });
 
+  test('an answer that was asked for as JSON is JSON, and follows its schema', async () => {
+    const prompt = promptOf(['Describe a ship as JSON.'], { maxOutputTokens: 200 });
+    const properties = {
+      sails: { type: 'integer' },
+      flag: { enum: ['red', 'green'] },
+      ports: { type: 'array', items: { type: 'boolean' } },
+    };
+    const schema = { type: 'object', properties, required: ['sails', 'flag', 'ports'], additionalProperties: false };
+    const shaped = await ask({ ...prompt, frequencyPenalty: 1, outputFormat: { kind: 'json_schema', name: 'ship', schema } });
+    expect(shaped.events).toContainEqual({ kind: 'stop', reason: 'end_turn' });
+    expect(JSON.parse(shaped.text)).toEqual({
+      sails: expect.any(Number),
+      flag: expect.stringMatching(/^(red|green)$/),
+      ports: expect.any(Array),
+    });
+    const free = await ask({ ...prompt, outputFormat: { kind: 'json_object' } });
+    expect(free.text.trimStart().startsWith('{')).toBe(true);
+  });
+
   test('a prompt that does not fit is refused with both numbers', async () => {
     const prompt = promptOf([LONG.repeat(2)]);
     const tokens = await generator.countTokens(prompt, never);

@@ -24,8 +24,8 @@ export interface TokenSequence {
   truncate(length: number): Promise<void>;
   /** Computes tokens without drawing a next one. */
   read(tokens: readonly number[]): Promise<void>;
-  /** Computes the last tokens of a prompt and draws from there on. */
-  write(tokens: readonly number[], sampler: Sampler): TokenWriter;
+  /** Computes the last tokens of a prompt and draws from there on; only what the grammar (GBNF) allows, where there is one. */
+  write(tokens: readonly number[], sampler: Sampler, grammar: string | null): TokenWriter;
 }
 
 export interface TokenWriter {
