@@ -91,8 +91,8 @@ export function createFlow(options: {
     if (answer !== 'applied') {
       await dropReader();
       // After a lost connection the last batch may have been committed after all. Otherwise someone else moves the position.
-      if (!wasDoubtful)
-        block('another process applies a journal of the same id: its directory was copied; move one of them away');
+      isContended = !wasDoubtful;
+      if (isContended) block('another process applies a journal of the same id: its directory was copied; move one of them away');
       return false;
     }
     position = piece.to;
