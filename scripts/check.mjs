@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 
 const CHECKS = [
-  ['types', 'tsc', ['-b']],
+  ['types', 'tsc', ['-b', '--pretty', 'false']],
   ['lint', 'oxlint', ['--type-aware', '--deny-warnings', 'src', 'test', 'bench', 'scripts']],
   ['format', 'oxfmt', ['--check', 'src', 'test', 'bench', 'scripts']],
   ['dead code', 'knip', ['--no-progress']],
@@ -26,4 +26,6 @@ for (const { name, ok, output, seconds } of results) {
   console.log(`${ok ? '✓' : '✗'} ${name} (${seconds.toFixed(1)} s)`);
   if (!ok) console.log(output);
 }
+const passed = results.filter((result) => result.ok).length;
+console.log(`\n${passed} passed, ${results.length - passed} failed, 0 skipped`);
 process.exit(results.every((result) => result.ok) ? 0 : 1);

@@ -35,7 +35,7 @@ try {
       await check('npx plimsoll serve answers, whole and streamed, and Ctrl-C ends all of it', () =>
         serveAndAsk(['npx', '--no-install', 'plimsoll'], async (child, ended) => {
           // A terminal signals everyone in the foreground. npx passes no SIGTERM on, which is why supervisors start the command.
-          process.kill(-child.pid, 'SIGINT');
+          signalAll(child, 'SIGINT');
           await ended;
         }),
       );
@@ -104,7 +104,9 @@ async function install(tarball) {
 }
 
 async function checkTypes() {
-  const imports = entries(path.join(app, 'node_modules/plimsoll')).map((entry, index) => `import * as e${index} from '${entry}';`);
+  const imports = entries(path.join(app, 'node_modules/plimsoll')).map(
+    (entry, index) => `import * as e${index} from '${entry}';`,
+  );
   const uses = imports.map((_, index) => `e${index}`).join(', ');
   writeFileSync(path.join(app, 'use.ts'), `${imports.join('\n')}\nexport const entries = [${uses}];\n`);
   const compilerOptions = { module: 'NodeNext', target: 'ES2024', lib: ['ES2024'], strict: true, noEmit: true, types: [] };
@@ -147,11 +149,17 @@ async function serveAndAsk([command, ...args], stop) {
   } catch (error) {
     throw new Error(`${error.message}\n${errors}`, { cause: error });
   } finally {
-    try {
-      process.kill(-child.pid, 'SIGKILL');
-    } catch {
-      // It has ended, as it should.
-    }
+    signalAll(child, 'SIGKILL');
+  }
+}
+
+/** Signals the child and all that it started; those that have ended already, as they should, are no failure. */
+function signalAll(child, signal) {
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, signal);
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error;
   }
 }
 
