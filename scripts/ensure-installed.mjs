@@ -1,4 +1,6 @@
 // Runs before `npm start` and `npm test`, on whatever Node the machine has: installs only when something is missing or stale.
+// It is part of each script's own line, since .npmrc turns `pre…` scripts off with all others; and what follows it is started
+// through `env`, since a shell that has run the machine's Node would run it again, and not the pinned one.
 // What npm has installed is compared with the lock entry by entry (a few ms): file times say nothing after a checkout.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
