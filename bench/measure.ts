@@ -27,8 +27,9 @@ export interface Usage {
 }
 
 const SETTLE_MS_MAX = 6000;
-/** A system is at rest when it takes less of its core than this over one look. */
+/** A system is at rest when it takes less of its core than this over some looks in a row. */
 const REST_RATIO = 0.05;
+const REST_LOOKS = 2;
 const REST_LOOK_MS = 250;
 const REST_MS_MAX = 20_000;
 
@@ -186,16 +187,19 @@ async function waitUntilIdle(stage: Stage): Promise<void> {
  * Waits until the system is at rest and says what CPU it still took. Work put off (records on their way to a store) would fall on
  * the next system's turn otherwise, and would be missing from this one's account.
  */
-async function cpuMsUntilRest(stage: Stage, running: RunningSystem): Promise<number> {
+export async function cpuMsUntilRest(stage: Pick<Stage, 'units'>, running: RunningSystem): Promise<number> {
   if (running.pid === null) return Number.NaN;
   const deadlineMs = performance.now() + REST_MS_MAX;
   const startedMs = readFootprint(running.pid, stage.units).cpuMs;
-  for (let lastMs = startedMs; ;) {
+  let lastMs = startedMs;
+  let quietLooks = 0;
+  while (quietLooks < REST_LOOKS && performance.now() < deadlineMs) {
     await sleep(REST_LOOK_MS);
     const { cpuMs } = readFootprint(running.pid, stage.units);
-    if (cpuMs - lastMs < REST_LOOK_MS * REST_RATIO || performance.now() > deadlineMs) return cpuMs - startedMs;
+    quietLooks = cpuMs - lastMs < REST_LOOK_MS * REST_RATIO ? quietLooks + 1 : 0;
     lastMs = cpuMs;
   }
+  return lastMs - startedMs;
 }
 
 interface UsageWatch {

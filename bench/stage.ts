@@ -5,7 +5,7 @@ import type { StopList } from './host/stop-list.ts';
 import { readKernelUnits } from './host/processes.ts';
 import { startWorkerProcess } from './host/worker-process.ts';
 import type { Order, Outcome } from './load/order.ts';
-import { ask, targetOf, type Stage } from './measure.ts';
+import { ask, cpuMsUntilRest, targetOf, type Stage } from './measure.ts';
 import type { Script } from './mock/script.ts';
 import type { MockReport } from './mock/upstream.ts';
 import type { RunningSystem, System } from './systems/system.ts';
@@ -60,6 +60,8 @@ export async function setTheStage(options: StageOptions): Promise<Performers> {
       const started = await system.start({ core: cores.system, upstreamPort: mock.port, scripts, folder, nodeArgs });
       stops.add(() => started.stop());
       await rehearse(stage, started);
+      // What a system still does after it has begun to serve is no part of any case.
+      await cpuMsUntilRest(stage, started);
       running.set(system.name, started);
     } catch (error) {
       const because = error instanceof Error ? error.message : String(error);
