@@ -1,12 +1,13 @@
 import path from 'node:path';
 import { getRequestListener } from '@hono/node-server';
 import type { Command } from 'commander';
+import type { Config } from '#contracts/config';
 import { createControl } from '#control';
-import { buildTopology, createGateway, openKeyring, type Gateway } from '#gateway';
-import { createLog, createMetrics, createSystemClock, createSystemRandom, type Metrics, type Sample } from '#runtime';
+import { buildTopology, createGateway, openKeyring, type Gateway, type Topology } from '#gateway';
+import { createLog, createMetrics, createSystemClock, createSystemRandom, type Log, type Metrics, type Sample } from '#runtime';
 import { createJournal, DirectoryInUse } from '#storage';
 import { startUsageFlow, type UsageFlow } from '#worker';
-import { CannotStart, createEngineFactory } from './create-engines.ts';
+import { CannotStart, createEngineFactory, type EngineParts } from './create-engines.ts';
 import { withDefaultModels } from './default-models.ts';
 import { printBanner } from './banner.ts';
 import { readServeConfig } from './serve-config.ts';
@@ -64,7 +65,9 @@ async function serve(options: ServeOptions, environment: Environment): Promise<v
   });
   registerFlowMetrics(metrics, flow);
   const { config: served, missingModel } = withDefaultModels(config, dataDirectory);
-  const topology = buildTopology(served, createEngineFactory(served, { clock, random, log, environment }));
+  warnOfWhatIsNotEnforced(served, log);
+  const parts = { clock, random, log, environment };
+  const topology = buildTopology(served, createEngineFactory(served, parts));
   const control = createControl({
     authenticate: (header) => {
       const key = header('x-api-key') ?? /^bearer (.+)$/i.exec(header('authorization') ?? '')?.[1];
@@ -98,6 +101,7 @@ async function serve(options: ServeOptions, environment: Environment): Promise<v
     isJson: options.json === true,
   });
 
+  reloadOnHangup({ options, parts, gateway, current: { config: served, topology } });
   await untilSignal();
   log.info('shutting down');
   await gateway.close();
@@ -105,6 +109,48 @@ async function serve(options: ServeOptions, environment: Environment): Promise<v
   await flow.close();
   await journal.close();
   process.exit(0);
+}
+
+/** Limits that the file may name and that this version does not hold: saying nothing would be a lie. */
+function warnOfWhatIsNotEnforced({ limits }: Config, log: Log): void {
+  for (const name of ['itpm', 'otpm'] as const)
+    if (limits.defaults[name] !== undefined)
+      log.warn(`limits.defaults.${name} is not enforced by this version; rpm and concurrency are`);
+}
+
+interface Reload {
+  readonly options: ServeOptions;
+  readonly parts: EngineParts;
+  readonly gateway: Gateway;
+  readonly current: { readonly config: Config; readonly topology: Topology };
+}
+
+/** What a running process cannot change. */
+const FIXED = ['listen', 'data', 'stores', 'journal', 'log', 'telemetry'] as const;
+
+/** SIGHUP swaps the whole configuration, or keeps the old one and says why. Requests keep what they began with. */
+function reloadOnHangup({ options, parts, gateway, current }: Reload): void {
+  const { log, environment } = parts;
+  let { config, topology } = current;
+  process.on('SIGHUP', () => {
+    try {
+      const read = readServeConfig(options, environment);
+      const next = withDefaultModels(read, path.resolve(read.data)).config;
+      for (const key of FIXED)
+        if (JSON.stringify(next[key]) !== JSON.stringify(config[key])) log.warn(`${key} changes only with a restart`);
+      warnOfWhatIsNotEnforced(next, log);
+      const kept = Object.fromEntries(FIXED.map((key) => [key, config[key]])) as Pick<Config, (typeof FIXED)[number]>;
+      const swapped = { ...next, ...kept };
+      topology = buildTopology(swapped, createEngineFactory(swapped, parts), topology);
+      config = swapped;
+      gateway.replace({ config, topology });
+      log.info('the configuration has been reloaded', { models: topology.models.size });
+    } catch (error) {
+      log.error('the configuration was not reloaded; the old one serves on', {
+        error: error instanceof Error ? error.message : String(error),
+      });
+    }
+  });
 }
 
 /** Resolves on the first SIGTERM or SIGINT; the second quits at once. */

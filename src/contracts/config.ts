@@ -40,11 +40,13 @@ const pool = z
     auth: z.enum(['x-api-key', 'bearer']).optional(),
     /** OpenAI servers: whether they have `/responses` besides `/chat/completions`. */
     responses: z.boolean().default(false),
+    /** What OpenAI servers call the cap on output; OpenAI's own reasoning models know only the newer name. */
+    max_tokens_field: z.enum(['max_tokens', 'max_completion_tokens']).default('max_tokens'),
     prompt_cache: promptCache.optional(),
     replicas: z.array(replica).min(1).max(1000).optional(),
     /** llama: the GGUF file, and how it is run. */
     model_path: z.string().optional(),
-    context_tokens: z.int().min(256).max(1_048_576).default(8192),
+    context_tokens: z.int().min(256).max(1_048_576).default(4096),
     parallel: z.int().min(1).max(64).default(4),
     threads: z.int().min(1).max(256).optional(),
     /** simulated: profile and seed. */

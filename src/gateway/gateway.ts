@@ -86,7 +86,8 @@ export function createGateway(options: GatewayOptions): Gateway {
   const closeIfUnused = (old: Topology): void => {
     if ([...open.values()].includes(old)) return;
     retired.splice(retired.indexOf(old), 1);
-    old.close().catch((error: unknown) => log.warn('an engine did not close', { error: String(error) }));
+    const inUse = new Set([topology, ...retired].flatMap(({ pools }) => pools));
+    old.close(inUse).catch((error: unknown) => log.warn('an engine did not close', { error: String(error) }));
   };
   const door = (): Door => ({
     config,
@@ -236,7 +237,11 @@ export function createGateway(options: GatewayOptions): Gateway {
       }
       closeIdle();
       metrics.close();
-      await Promise.all([translator.close(), topology.close(), ...retired.map((old) => old.close())]);
+      await Promise.all([
+        translator.close(),
+        topology.close(new Set()),
+        ...retired.map((old) => old.close(new Set(topology.pools))),
+      ]);
       // Last bytes of the last answers are on their way; what is left after a moment is a client that does not read.
       await new Promise<void>((resolve) => {
         const force = clock.after(500, () => servers.forEach((server) => server.closeAllConnections()));

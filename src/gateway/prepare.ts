@@ -98,7 +98,7 @@ async function translate(
   const from = life.dialect;
   const to = dialectOf(place.replica.engine, operation);
   const translated = await options.translator.request(
-    { from, to, body: received.bytes, model: place.upstreamModel },
+    { from, to, body: received.bytes, model: place.upstreamModel, capField: place.pool.capField },
     life.signal,
   );
   if (!translated.ok) return translated;

@@ -7,7 +7,8 @@ import type { Engine } from '#engines';
 export interface Topology {
   readonly models: ReadonlyMap<string, Model>;
   readonly pools: readonly Pool[];
-  close(): Promise<void>;
+  /** Closes the engines of all pools but those that something newer still uses. */
+  close(keep: ReadonlySet<Pool>): Promise<void>;
 }
 
 export interface Model {
@@ -34,6 +35,10 @@ export interface Pool {
   readonly id: string;
   readonly region: string | null;
   readonly replicas: readonly Replica[];
+  /** How an OpenAI server calls the cap on output. */
+  readonly capField: PoolConfig['max_tokens_field'];
+  /** The pool's part of the configuration, as text: a pool that reads the same in the next one goes on as it is. */
+  readonly definition: string;
 }
 
 /** A running engine, and what the gateway itself has open there. */
@@ -47,23 +52,35 @@ export interface Replica {
 /** Makes the engines of a pool: a remote one a replica, or the embedded one. */
 export type EngineFactory = (pool: PoolConfig) => readonly { readonly id: string; readonly engine: Engine }[];
 
-/** Builds the topology of a configuration. */
-export function buildTopology(config: Config, createEngines: EngineFactory): Topology {
-  const pools = new Map(config.pools.map((pool) => [pool.id, buildPool(pool, createEngines)]));
+/**
+ * Builds the topology of a configuration.
+ * @param previous - the one it follows: pools that have not changed keep their engines, connections and what is known of them
+ */
+export function buildTopology(config: Config, createEngines: EngineFactory, previous: Topology | null = null): Topology {
+  const kept = new Map(previous?.pools.map((pool) => [pool.definition, pool]));
+  const pools = new Map(config.pools.map((pool) => [pool.id, kept.get(JSON.stringify(pool)) ?? buildPool(pool, createEngines)]));
   const models = new Map(config.models.map((model) => [model.id, buildModel(model, config, pools)]));
   const all = [...pools.values()];
   return {
     models,
     pools: all,
-    async close() {
-      await Promise.all(all.flatMap((pool) => pool.replicas.map((replica) => replica.engine.close())));
+    async close(keep) {
+      await Promise.all(
+        all.filter((pool) => !keep.has(pool)).flatMap((pool) => pool.replicas.map((replica) => replica.engine.close())),
+      );
     },
   };
 }
 
 function buildPool(pool: PoolConfig, createEngines: EngineFactory): Pool {
   const replicas = createEngines(pool).map(({ id, engine }) => ({ id, engine, outstanding: 0, pausedUntilUs: 0 }));
-  return { id: pool.id, region: pool.region ?? null, replicas };
+  return {
+    id: pool.id,
+    region: pool.region ?? null,
+    replicas,
+    capField: pool.max_tokens_field,
+    definition: JSON.stringify(pool),
+  };
 }
 
 function buildModel(model: ModelConfig, config: Config, pools: ReadonlyMap<string, Pool>): Model {

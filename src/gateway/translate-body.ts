@@ -10,6 +10,7 @@ export interface BodyTranslation {
   readonly body: Uint8Array;
   /** The engine's name for the model. */
   readonly model: string;
+  readonly capField: 'max_tokens' | 'max_completion_tokens';
 }
 
 export interface TranslatedBody<Bytes extends Uint8Array = Buffer> {
@@ -19,10 +20,10 @@ export interface TranslatedBody<Bytes extends Uint8Array = Buffer> {
 }
 
 /** The bytes of a request in one dialect to those in another. Runs on the event loop for small bodies, in a thread for large. */
-export function translateBody({ from, to, body, model }: BodyTranslation): Result<TranslatedBody, Refusal> {
+export function translateBody({ from, to, body, model, capField }: BodyTranslation): Result<TranslatedBody, Refusal> {
   const parsed = parseJson(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8'));
   if (parsed === undefined) return err(refusal('invalid_request', 'The request body is not valid JSON'));
-  const translated = translateRequest({ from, to, body: parsed, model });
+  const translated = translateRequest({ from, to, body: parsed, model, capField });
   if (!translated.ok) return translated;
   const { prompt } = translated.value;
   return ok({ body: Buffer.from(JSON.stringify(translated.value.body)), prompt: { ...prompt, turns: [] } });
