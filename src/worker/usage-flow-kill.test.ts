@@ -8,7 +8,7 @@ import { createJournal } from '#storage';
 import { EVERYTHING, totalsOf } from './flow-kit.ts';
 import { startUsageFlow } from './usage-flow.ts';
 
-const ROUNDS = 4;
+const ROUNDS = 3;
 const CHILD = new URL('./flow-child.ts', import.meta.url).pathname;
 
 /** Runs the child until `killAfterMs` after its store took records, kills it, and answers what it had acknowledged last. */

@@ -29,5 +29,5 @@ export const USAGE_SCHEMA: readonly string[] = [
     primary key (journal, first_sequence)
   )`,
   `alter table usage_block alter payload set storage external`,
-  `create index usage_block_by_time on usage_block (last_at_ms)`,
+  `create index usage_block_by_time on usage_block (last_at_ms, journal, first_sequence)`,
 ];

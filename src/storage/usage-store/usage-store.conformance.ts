@@ -152,6 +152,15 @@ export function describeUsageStore(name: string, open: () => Promise<UsageStore>
       expect(everything.map(({ group }) => group.organization)).toEqual(expect.arrayContaining([mine, theirs]));
     });
 
+    test('whole records are found behind any number of batches that hold none of the asked', async () => {
+      const [journal, mine, theirs] = [freshName(), freshName(), freshName()];
+      for (let position = 0; position < 5; position++) await store.apply(batchOf(journal, position, some(theirs, 1)));
+      await store.apply(batchOf(journal, 5, some(mine, 2)));
+      const query = { organization: mine, fromMs: FROM_MS, toMs: TO_MS };
+      expect(await store.records({ ...query, recordsMax: 1 })).toEqual(some(mine, 1));
+      expect(await store.records({ ...query, recordsMax: 9 })).toEqual(some(mine, 2));
+    });
+
     test('days are whole UTC days, and requests of other days are not in the answer', async () => {
       const journal = freshName();
       const at = (day: number, hour: number): UsageRecord =>

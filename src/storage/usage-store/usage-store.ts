@@ -158,30 +158,28 @@ function groupValue(dimension: UsageDimension, value: unknown): string | null {
 
 async function records(sql: Sql, query: RecordsQuery): Promise<readonly UsageRecord[]> {
   const found: UsageRecord[] = [];
-  // One block at a time: a block is at most a few megabytes, a day of them is not.
-  const blocks = await sql.query(
-    `select journal, first_sequence from usage_block where last_at_ms >= $1 and first_at_ms < $2
-     order by first_at_ms, journal, first_sequence limit $3`,
-    [query.fromMs, query.toMs, query.recordsMax],
-  );
-  for (const { journal, first_sequence } of blocks) {
-    const [block] = await sql.query(
-      "select encode(payload, 'base64') as payload from usage_block where journal = $1 and first_sequence = $2",
-      [String(journal), Number(first_sequence)],
-    );
-    // Forgotten since the list was made.
-    if (typeof block?.payload !== 'string') continue;
-    for (const record of parseLines(unpackBlock(block.payload))) {
+  // One block at a time: a block is at most a few megabytes, a day of them is not. Blocks hold everyone's records, so how many
+  // must be read to find one organization's is not known beforehand.
+  let after: readonly [number, string, number] = [query.fromMs, '', -1];
+  while (found.length < query.recordsMax) {
+    const [block] = await sql.query(NEXT_BLOCK, [...after, query.toMs]);
+    if (block === undefined) break;
+    after = [Number(block.last_at_ms), String(block.journal), Number(block.first_sequence)];
+    for (const record of parseLines(unpackBlock(String(block.payload)))) {
       const isAsked =
         record.atMs >= query.fromMs &&
         record.atMs < query.toMs &&
         (query.organization === null || record.organization === query.organization);
-      if (isAsked) found.push(record);
-      if (found.length >= query.recordsMax) return found;
+      if (isAsked && found.length < query.recordsMax) found.push(record);
     }
   }
   return found;
 }
+
+const NEXT_BLOCK = `
+  select last_at_ms, journal, first_sequence, encode(payload, 'base64') as payload from usage_block
+  where (last_at_ms, journal, first_sequence) > ($1, $2, $3) and first_at_ms < $4
+  order by last_at_ms, journal, first_sequence limit 1`;
 
 async function forget(database: SqlDatabase, beforeMs: number): Promise<number> {
   const [gone] = await database.query(
