@@ -18,6 +18,12 @@ describe('.ci/run closes with one line over all steps', () => {
       code: 1,
     },
     {
+      name: 'a step prints bytes that are no text',
+      steps: { ...good, test: `printf '\\000\\377\\n'; ${good.test}` },
+      line: '9 passed, 0 failed, 1 skipped',
+      code: 0,
+    },
+    {
       name: 'a step failed without saying what',
       steps: { ...good, check: 'exit 1' },
       line: '5 passed, 1 failed, 1 skipped',
