@@ -68,7 +68,7 @@ export interface UsageRecord {
   /** Micro-dollars; null when the model has no price. */
   readonly costMicroUsd: number | null;
   /** Microseconds spent in each stage that was entered. */
-  readonly stagesUs: { readonly [stage in Stage]?: number };
+  readonly stagesUs: { readonly [stage in Stage]?: number | undefined };
   /** From arrival to the first content byte handed to the client's socket; null when none. */
   readonly firstContentUs: number | null;
   readonly durationUs: number;

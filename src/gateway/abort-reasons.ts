@@ -22,6 +22,14 @@ export class ShuttingDown extends Error {
   }
 }
 
+/** What the client sends as its body is not one: nobody can say where it ends. */
+export class BadFraming extends Error {
+  override readonly name = 'BadFraming';
+  constructor() {
+    super('the request is not well-formed HTTP/1.1');
+  }
+}
+
 /** Given to an engine whose work is no longer wanted though nobody left: the answer broke, or was complete already. */
 export class NoLongerWanted extends Error {
   override readonly name = 'NoLongerWanted';

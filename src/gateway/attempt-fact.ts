@@ -1,12 +1,12 @@
+import type { Clock } from '#contracts/clock';
 import type { AttemptOutcome, AttemptRecord } from '#contracts/record';
 import { readRetryAfterMs, type AttemptFact } from '#core/routing';
 import type { AttemptResult, EngineHeaders } from './attempt.ts';
-import type { Place } from './topology.ts';
 
 /** What routing needs to know of an attempt that did not become a stream. */
-export function factOf(result: Exclude<AttemptResult, { kind: 'stream' }>, nowMs: number): AttemptFact {
+export function factOf(result: Exclude<AttemptResult, { kind: 'stream' }>, clock: Clock): AttemptFact {
   if (result.kind === 'whole')
-    return { kind: 'status', status: result.status, retryAfterMs: retryAfterOf(result.headers, nowMs) };
+    return { kind: 'status', status: result.status, retryAfterMs: retryAfterOf(result.headers, clock) };
   switch (result.failure.kind) {
     case 'unreachable':
     case 'connect_timeout':
@@ -26,13 +26,14 @@ export function factOf(result: Exclude<AttemptResult, { kind: 'stream' }>, nowMs
   }
 }
 
-function retryAfterOf(headers: EngineHeaders, nowMs: number): number | null {
+function retryAfterOf(headers: EngineHeaders, clock: Clock): number | null {
   const text = (name: string): string | undefined => (typeof headers[name] === 'string' ? headers[name] : undefined);
-  return readRetryAfterMs({ ms: text('retry-after-ms'), seconds: text('retry-after') }, nowMs, Date.parse);
+  const said = { ms: text('retry-after-ms'), seconds: text('retry-after') };
+  return said.ms === undefined && said.seconds === undefined ? null : readRetryAfterMs(said, clock.wallMs(), Date.parse);
 }
 
 export interface AttemptFrame {
-  readonly chosen: Place;
+  readonly replica: string;
   readonly outcome: AttemptOutcome;
   /** Since the request's arrival, µs. */
   readonly startUs: number;
@@ -43,11 +44,11 @@ export interface AttemptFrame {
 /** An attempt as the usage record keeps it. */
 export function recordOf(
   result: AttemptResult,
-  { chosen, outcome, startUs, durationUs, firstContentUs }: AttemptFrame,
+  { replica, outcome, startUs, durationUs, firstContentUs }: AttemptFrame,
 ): AttemptRecord {
   const upstreamId = result.headers['request-id'] ?? result.headers['x-request-id'];
   return {
-    replica: chosen.replica.id,
+    replica,
     outcome,
     status: result.status,
     upstreamRequestId: typeof upstreamId === 'string' ? upstreamId.slice(0, 128) : null,

@@ -1,7 +1,9 @@
-import type { Clock, Timer } from '#contracts/clock';
-import type { Engine, EngineCall, EngineFailure, EngineHandler, EngineRequest } from '#engines';
+import type { Timer } from '#contracts/clock';
+import type { Engine, EngineCall, EngineFailure, EngineHandler } from '#engines';
 import { DeadlineExceeded, NoLongerWanted } from './abort-reasons.ts';
+import type { Door } from './door.ts';
 import type { EndSignal } from './end-signal.ts';
+import type { Prepared } from './prepare.ts';
 import type { Relay } from './relay.ts';
 
 /**
@@ -44,18 +46,8 @@ export interface StreamSink {
   onEnd(failure: EngineFailure | null): void;
 }
 
-export interface AttemptOptions {
-  readonly engine: Engine;
-  readonly request: EngineRequest;
-  /** For a streamed answer: what becomes of its bytes. */
-  readonly createRelay: () => Relay;
-  readonly clock: Clock;
-  readonly firstTokenMs: number;
-  readonly answerBytesMax: number;
-}
-
-export function attempt(options: AttemptOptions, signal: EndSignal): Promise<AttemptResult> {
-  return new Promise((resolve) => new Attempt(options, signal, resolve).start());
+export function attempt(engine: Engine, prepared: Prepared, door: Door, signal: EndSignal): Promise<AttemptResult> {
+  return new Promise((resolve) => new Attempt(prepared, door, signal, resolve).start(engine));
 }
 
 /** Bytes that may be held before the first content: pings and preliminaries. What exceeds them goes out as content. */
@@ -72,7 +64,8 @@ type Phase = 'waiting' | 'collecting' | 'gating' | 'open' | 'settled';
 
 /** A class, because one is made for every attempt: a dozen closures would be two kilobytes. */
 class Attempt implements EngineHandler, OpenStream {
-  readonly #options: AttemptOptions;
+  readonly #prepared: Prepared;
+  readonly #door: Door;
   readonly #signal: EndSignal;
   readonly #resolve: (result: AttemptResult) => void;
   #call: EngineCall | null = null;
@@ -86,17 +79,19 @@ class Attempt implements EngineHandler, OpenStream {
   #sink: StreamSink | null = null;
   #ended: { readonly failure: EngineFailure | null } | null = null;
 
-  constructor(options: AttemptOptions, signal: EndSignal, resolve: (result: AttemptResult) => void) {
-    this.#options = options;
+  constructor(prepared: Prepared, door: Door, signal: EndSignal, resolve: (result: AttemptResult) => void) {
+    this.#prepared = prepared;
+    this.#door = door;
     this.#signal = signal;
     this.#resolve = resolve;
   }
 
-  start(): void {
-    const { engine, request, clock, firstTokenMs } = this.#options;
+  start(engine: Engine): void {
+    const { request } = this.#prepared;
+    const { clock, config } = this.#door;
     this.#call = engine.call(request, this);
     // Only a stream has a first token to wait for; a whole answer comes when it is done, and the total deadline watches that.
-    if (request.isStream) this.#timer = clock.after(firstTokenMs, () => this.#onSilence());
+    if (request.isStream) this.#timer = clock.after(config.timeouts.first_token_ms, () => this.#onSilence());
     const onEnd = (reason: Error): void => this.#giveUp({ kind: 'aborted', message: reason.message }, reason);
     if (this.#signal.reason) onEnd(this.#signal.reason);
     else this.#signal.listen(onEnd);
@@ -104,7 +99,6 @@ class Attempt implements EngineHandler, OpenStream {
 
   onHead(status: number, headers: EngineHeaders): void {
     if (this.#phase !== 'waiting') return;
-    const { request, createRelay } = this.#options;
     this.#status = status;
     this.#headers = headers;
     if (status !== 200) {
@@ -112,13 +106,13 @@ class Attempt implements EngineHandler, OpenStream {
       return;
     }
     const isEvents = String(headers['content-type'] ?? '').startsWith('text/event-stream');
-    if (isEvents !== request.isStream)
+    if (isEvents !== this.#prepared.request.isStream)
       return this.#giveUp(
         { kind: 'protocol', message: 'the answer is not of the kind that was asked for' },
         new NoLongerWanted(),
       );
     this.#phase = isEvents ? 'gating' : 'collecting';
-    if (isEvents) this.#relay = createRelay();
+    if (isEvents) this.#relay = this.#prepared.createRelay();
   }
 
   onData(chunk: Buffer): void {
@@ -163,7 +157,7 @@ class Attempt implements EngineHandler, OpenStream {
   }
 
   #collect(chunk: Buffer): void {
-    const { answerBytesMax } = this.#options;
+    const { answer_bytes: answerBytesMax } = this.#door.config.bounds;
     this.#held.push(chunk);
     this.#heldBytes += chunk.length;
     if (this.#heldBytes > answerBytesMax)

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Clock, Random } from '#contracts/clock';
 import type { Config } from '#contracts/config';
@@ -8,7 +8,7 @@ import { createRetryBudget } from '#core/routing';
 import { writeErrorBody } from '#dialects';
 import type { Log, Metrics } from '#runtime';
 import type { Journal } from '#storage';
-import { ShuttingDown } from './abort-reasons.ts';
+import { BadFraming, ShuttingDown } from './abort-reasons.ts';
 import { createAdmission } from './admit.ts';
 import { authenticate } from './authenticate.ts';
 import type { Door } from './door.ts';
@@ -17,6 +17,7 @@ import { handle } from './handle.ts';
 import { requestIdHeaders, retryHeaders } from './headers.ts';
 import type { Keyring } from './keyring.ts';
 import type { Life } from './life.ts';
+import { createListener } from './listener.ts';
 import { describeModels, modelsDialect } from './models.ts';
 import { readinessOf, type Readiness } from './readiness.ts';
 import type { Topology } from './topology.ts';
@@ -57,16 +58,14 @@ const ROUTES: ReadonlyMap<string, Route> = new Map([
   ['/v1/responses', { dialect: 'openai_responses', operation: 'responses' }],
 ] as const);
 
-/** Longer than any client's or proxy's own idle time of a minute, so that they close first and no request meets a closed door. */
-const KEEP_ALIVE_MS = 75_000;
-const HEADERS_TIMEOUT_MS = 20_000;
-
 export function createGateway(options: GatewayOptions): Gateway {
   const { clock, random, log, journal, keyring } = options;
   const open = new Map<Life, Topology>();
+  const openOn = new WeakMap<Socket, Life>();
   let { config, topology } = options;
   let topologyAtMs = clock.wallMs();
   let isDraining = false;
+  let isCut = false;
   let onIdle: (() => void) | null = null;
   const retired: Topology[] = [];
 
@@ -76,7 +75,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     journal: () => journal.status(),
   });
   const admission = createAdmission({ config: () => config, clock, journal, onUnrecorded: metrics.unrecorded });
-  const memory = { bytes: 0, bytesMax: config.bounds.bodies_bytes };
+  const memory = { bytes: 0 };
   const translator = createTranslator();
   const retryBudget = createRetryBudget({
     ratio: config.attempts.budget_ratio,
@@ -102,10 +101,15 @@ export function createGateway(options: GatewayOptions): Gateway {
     memory,
     metrics,
     translator,
-    onBegin: (life) => open.set(life, topology),
+    onBegin(life) {
+      open.set(life, topology);
+      openOn.set(life.incoming.socket, life);
+      if (isCut) life.signal.end(new ShuttingDown());
+    },
     onEnd(life) {
       const served = open.get(life);
       open.delete(life);
+      openOn.delete(life.incoming.socket);
       if (served && retired.length > 0 && retired.includes(served)) closeIfUnused(served);
       if (open.size === 0) onIdle?.();
     },
@@ -128,7 +132,6 @@ export function createGateway(options: GatewayOptions): Gateway {
         void handle(current, incoming, outgoing, route);
         return;
       }
-      incoming.resume(); // no other path has a body to read
       if (path === '/healthz') return respond(outgoing, 200, { status: 'ok' });
       if (path === '/readyz') {
         const { isReady, because } = readiness();
@@ -136,6 +139,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       }
       if (audience !== 'clients' && options.operator && (path === '/metrics' || path.startsWith('/admin/')))
         return options.operator(incoming, outgoing);
+      incoming.resume(); // no other path has a body to read
       if (audience === 'operators')
         return respond(outgoing, 404, { error: { type: 'not_found', message: 'No such path on the operator listener' } });
       if (path === '/v1/models' || path.startsWith('/v1/models/'))
@@ -172,22 +176,18 @@ export function createGateway(options: GatewayOptions): Gateway {
     respond(outgoing, 200, described.value, requestIdHeaders({ dialect, id: `req_${random.hex(12)}` }));
   };
 
+  /** A body that turns out not to be one is refused like any other; when an answer is on its way, the connection is no longer to be trusted with it. */
+  const onGarbage = (socket: Socket): boolean => {
+    const life = openOn.get(socket);
+    if (life === undefined) return false;
+    if (life.incoming.complete || life.outgoing.headersSent) socket.destroy();
+    else life.signal.end(new BadFraming());
+    return true;
+  };
+
   const servers: Server[] = [];
   const open_ = (audience: 'all' | 'clients' | 'operators', host: string, port: number): Promise<AddressInfo> => {
-    const server = createServer(
-      {
-        noDelay: true,
-        keepAlive: true,
-        keepAliveTimeout: KEEP_ALIVE_MS,
-        headersTimeout: HEADERS_TIMEOUT_MS,
-        // Bodies have a time limit of their own, which answers in the client's dialect; this is the net under it.
-        requestTimeout: config.timeouts.body_ms + HEADERS_TIMEOUT_MS,
-        maxHeaderSize: config.bounds.header_bytes,
-        insecureHTTPParser: false,
-      },
-      onRequest(audience),
-    );
-    server.on('clientError', onClientError);
+    const server = createListener({ config, onRequest: onRequest(audience), onGarbage });
     servers.push(server);
     return new Promise((resolve, reject) => {
       server.once('error', reject);
@@ -223,16 +223,15 @@ export function createGateway(options: GatewayOptions): Gateway {
       if (open.size > 0) {
         log.info('waiting for open requests to end', { open: open.size, drainMs: config.timeouts.drain_ms });
         await new Promise<void>((resolve) => {
-          onIdle = resolve;
           const cut = clock.after(config.timeouts.drain_ms, () => {
             log.warn('cutting requests that are still open', { open: open.size });
+            isCut = true;
             for (const life of open.keys()) life.signal.end(new ShuttingDown());
           });
           onIdle = () => {
             cut.cancel();
             resolve();
           };
-          if (open.size === 0) onIdle();
         });
       }
       closeIdle();
@@ -276,26 +275,4 @@ function decodePath(segment: string): string | null {
   } catch {
     return segment;
   }
-}
-
-/**
- * Bytes that are not one unambiguous HTTP request (two lengths, a length and chunks, a space in a header's name…): answered once
- * and the connection closed, since nobody can say where the next request begins.
- */
-function onClientError(error: Error & { code?: string }, socket: Socket): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
-    socket.destroy();
-    return;
-  }
-  const [status, message] =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? (['431 Request Header Fields Too Large', 'The request headers are too large'] as const)
-      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? (['408 Request Timeout', 'The request did not arrive in time'] as const)
-        : (['400 Bad Request', 'The request is not well-formed HTTP/1.1'] as const);
-  const body = JSON.stringify({ type: 'error', error: { type: 'invalid_request_error', message } });
-  socket.end(
-    `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  );
-  socket.destroySoon();
 }

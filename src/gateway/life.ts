@@ -10,8 +10,6 @@ import type { Model, Place } from './topology.ts';
 
 export interface LifeOptions {
   readonly id: string;
-  readonly dialect: Dialect;
-  readonly operation: Operation;
   readonly clock: Clock;
   readonly totalMs: number;
 }
@@ -45,7 +43,7 @@ export class Life {
   firstContentUs: number | null = null;
   readonly attempts: AttemptRecord[] = [];
   readonly guards: UsageRecord['guards'][number][] = [];
-  readonly stagesUs: { [stage in Stage]?: number } = {};
+  readonly stagesUs = new StageTimes();
 
   // What was taken and `finish` gives back.
   /** Bytes of the body that count against the bound on all bodies. */
@@ -59,7 +57,12 @@ export class Life {
   #stage: Stage | null = null;
   #stageStartUs: number;
 
-  constructor(incoming: IncomingMessage, outgoing: ServerResponse, { id, dialect, operation, clock, totalMs }: LifeOptions) {
+  constructor(
+    incoming: IncomingMessage,
+    outgoing: ServerResponse,
+    { dialect, operation }: { readonly dialect: Dialect; readonly operation: Operation },
+    { id, clock, totalMs }: LifeOptions,
+  ) {
     this.id = id;
     this.incoming = incoming;
     this.outgoing = outgoing;
@@ -91,4 +94,16 @@ export class Life {
     if (this.#stage !== null) this.enter(this.#stage);
     this.#stage = null;
   }
+}
+
+/** All stages from the start, so that filling them in does not reshape the object eight times a request. */
+class StageTimes implements Record<Stage, number | undefined> {
+  receive: number | undefined = undefined;
+  authenticate: number | undefined = undefined;
+  admit: number | undefined = undefined;
+  screen: number | undefined = undefined;
+  place: number | undefined = undefined;
+  attempt: number | undefined = undefined;
+  stream: number | undefined = undefined;
+  settle: number | undefined = undefined;
 }

@@ -1,14 +1,15 @@
 import { refusal, type Refusal } from '#contracts/errors';
 
 import type { Dialect, Operation } from '#contracts/record';
-import { err, ok, type Result } from '#core/kernel';
+import { err, invariant, ok, type Result } from '#core/kernel';
 import { createPassthrough, newProgress, readWholeAnswer, spliceRequest, type AnswerProgress, type Splice } from '#dialects';
 import type { Engine, EngineRequest } from '#engines';
+import type { Door } from './door.ts';
 import type { Life } from './life.ts';
 import type { Received } from './receive.ts';
 import type { Relay } from './relay.ts';
 import type { Place } from './topology.ts';
-import { createTranslationRelay, translateWhole, translateUpstreamError, type Translator } from './translation.ts';
+import { createTranslationRelay, translateWhole, translateUpstreamError } from './translation.ts';
 
 /** One request made ready for one place: what to send there, and what becomes of what comes back. */
 export interface Prepared {
@@ -25,24 +26,22 @@ export interface WholeForClient {
   readonly progress: AnswerProgress;
 }
 
-export interface PrepareOptions {
-  readonly answerBytesMax: number;
-  readonly translator: Translator;
-  readonly isolation: string;
-}
-
-/** Makes a request ready for a place: spliced when the engine speaks the client's dialect, translated when it does not. */
-export async function prepare(
+/**
+ * Makes a request ready for the place chosen for it: spliced when the engine speaks the client's dialect, translated when it does
+ * not. Only a large translation takes time, so only that is a promise.
+ */
+export function prepare(
   life: Life,
   received: Received,
-  place: Place,
-  options: PrepareOptions,
-): Promise<Result<Prepared, Refusal>> {
+  door: Door,
+): Result<Prepared, Refusal> | Promise<Result<Prepared, Refusal>> {
+  const { place } = life;
+  invariant(place !== null, 'a request is prepared for a place');
   const { engine } = place.replica;
-  if (engine.operations.has(life.operation)) return ok(passThrough(life, received, place, options));
+  if (engine.operations.has(life.operation)) return ok(passThrough(life, received, place, door));
   if (life.operation === 'count_tokens')
     return err(refusal('unsupported_by_engine', 'The engines that serve this model cannot count tokens', { param: 'model' }));
-  return translate(life, received, place, options);
+  return translate(life, received, place, door);
 }
 
 /** The dialect an engine's bytes are in, for an operation. */
@@ -50,7 +49,7 @@ function dialectOf(engine: Engine, operation: Operation): Dialect {
   return engine.dialect === 'anthropic' ? 'anthropic' : operation === 'responses' ? 'openai_responses' : 'openai_chat';
 }
 
-function passThrough(life: Life, { bytes, fields, asked }: Received, place: Place, options: PrepareOptions): Prepared {
+function passThrough(life: Life, { bytes, fields, asked }: Received, place: Place, { config }: Door): Prepared {
   const isRenamed = place.upstreamModel !== asked.model;
   const asksUsage = life.dialect === 'openai_chat' && asked.isStream && asked.streamOptions?.['include_usage'] !== true;
   const splices = spliceRequest(
@@ -59,13 +58,13 @@ function passThrough(life: Life, { bytes, fields, asked }: Received, place: Plac
     { bodyEnd: bytes.lastIndexOf(0x7d), streamOptions: asked.streamOptions },
   );
   return {
-    request: engineRequest(life, life.operation, applySplices(bytes, splices), options.isolation),
+    request: engineRequest(life, life.operation, applySplices(bytes, splices)),
     createRelay() {
       const passthrough = createPassthrough({
         dialect: life.dialect,
         model: isRenamed ? asked.model : null,
         dropUsage: asksUsage,
-        frameBytesMax: options.answerBytesMax,
+        frameBytesMax: config.bounds.answer_bytes,
       });
       return { push: passthrough.push, end: () => [], progress: passthrough.progress };
     },
@@ -88,16 +87,11 @@ function passThrough(life: Life, { bytes, fields, asked }: Received, place: Plac
   };
 }
 
-async function translate(
-  life: Life,
-  received: Received,
-  place: Place,
-  options: PrepareOptions,
-): Promise<Result<Prepared, Refusal>> {
+async function translate(life: Life, received: Received, place: Place, door: Door): Promise<Result<Prepared, Refusal>> {
   const operation = place.replica.engine.dialect === 'anthropic' ? 'messages' : 'chat_completions';
   const from = life.dialect;
   const to = dialectOf(place.replica.engine, operation);
-  const translated = await options.translator.request(
+  const translated = await door.translator.request(
     { from, to, body: received.bytes, model: place.upstreamModel, capField: place.pool.capField },
     life.signal,
   );
@@ -109,14 +103,14 @@ async function translate(
     request: translated.value.prompt,
   };
   return ok({
-    request: engineRequest(life, operation, translated.value.body, options.isolation),
-    createRelay: () => createTranslationRelay({ from: to, to: from, options: writer }, options.answerBytesMax),
+    request: engineRequest(life, operation, translated.value.body),
+    createRelay: () => createTranslationRelay({ from: to, to: from, options: writer }, door.config.bounds.answer_bytes),
     readWhole: (body) => translateWhole({ from: to, to: from, options: writer }, body),
     readError: (status, body) => translateUpstreamError({ to: from, status, requestId: life.id }, body),
   });
 }
 
-function engineRequest(life: Life, operation: Operation, body: Buffer, isolation: string): EngineRequest {
+function engineRequest(life: Life, operation: Operation, body: Buffer): EngineRequest {
   return {
     operation,
     headers: forwardedHeaders(life, operation),
@@ -124,7 +118,8 @@ function engineRequest(life: Life, operation: Operation, body: Buffer, isolation
     isStream: life.isStream,
     // The only query that the real API has on these paths; nothing else of a client's URL reaches a replica.
     query: operation === life.operation && life.incoming.url?.endsWith('?beta=true') ? '?beta=true' : '',
-    isolation,
+    // Engines of ours share computed prefixes inside a workspace only.
+    isolation: `${life.caller?.organization ?? ''}/${life.caller?.workspace ?? ''}`,
     conversation: life.conversation,
   };
 }

@@ -1,6 +1,5 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
-import type { Clock } from '#contracts/clock';
 import type { Config } from '#contracts/config';
 import { refusal, type Refusal } from '#contracts/errors';
 import type { Json } from '#contracts/prompt';
@@ -16,6 +15,7 @@ import {
   type ScanProblem,
 } from '#dialects';
 import { DeadlineExceeded } from './abort-reasons.ts';
+import type { Door } from './door.ts';
 import type { Life } from './life.ts';
 import { refusalOfAbort } from './refusal-of-abort.ts';
 
@@ -29,7 +29,6 @@ export interface Received {
 /** The body bytes of all requests together, so that many large bodies cannot take the memory of the process. */
 export interface BodyMemory {
   bytes: number;
-  readonly bytesMax: number;
 }
 
 /** Stage 1a, before anything is known of the caller: what the head alone says. */
@@ -47,21 +46,44 @@ export function receiveHead({ incoming, dialect }: Life, { bounds }: Config): Re
 }
 
 /** Stage 1b: takes the body in, checking its bytes as they come, and reads the fields on which the gateway acts. */
-export async function receiveBody(
-  life: Life,
-  { config, clock, memory }: { readonly config: Config; readonly clock: Clock; readonly memory: BodyMemory },
-): Promise<Result<Received, Refusal>> {
+export function receiveBody(life: Life, { config, clock, memory }: Door): Promise<Result<Received, Refusal>> {
+  const { incoming, signal } = life;
   const { bounds } = config;
   const scanner = createJsonScanner({ depthMax: bounds.json_depth, valuesMax: bounds.json_values, wanted: ASKED_FIELDS });
-  const collected = await collect(life, {
-    bodyBytesMax: bounds.body_bytes,
-    clock,
-    timeoutMs: config.timeouts.body_ms,
-    memory,
-    scanner,
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    let isDone = false;
+    const done = (result: Result<Received, Refusal>): void => {
+      isDone = true;
+      timer.cancel();
+      signal.unlisten();
+      // What is still to come of a refused body is read and dropped by `finish`, until the connection is closed.
+      resolve(result);
+    };
+    const end = (reason: Error): void => done(err(refusalOfAbort(reason)));
+    const timer = clock.after(config.timeouts.body_ms, () => end(new DeadlineExceeded('body')));
+    if (signal.reason) return end(signal.reason);
+    signal.listen(end);
+    incoming.on('data', (chunk: Buffer) => {
+      if (isDone) return;
+      life.requestBytes += chunk.length;
+      if (life.requestBytes > bounds.body_bytes) return done(err(tooLarge(bounds.body_bytes)));
+      if (memory.bytes + chunk.length > bounds.bodies_bytes) return done(err(tooManyBodies()));
+      memory.bytes += chunk.length;
+      life.heldBytes += chunk.length;
+      const problem = scanner.push(chunk);
+      if (problem) return done(err(refusalOfScan(problem)));
+      chunks.push(chunk);
+    });
+    incoming.on('end', () => {
+      if (!isDone)
+        done(readBody(life, scanner, chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, life.requestBytes)));
+    });
   });
-  if (!collected.ok) return collected;
-  const bytes = collected.value;
+}
+
+/** A body that is whole: well formed, and read as far as the gateway needs. */
+function readBody(life: Life, scanner: JsonScanner, bytes: Buffer): Result<Received, Refusal> {
   const scanned = scanner.end();
   if (scanned.kind !== 'fields') return err(refusalOfScan(scanned));
   if (!isUtf8(bytes)) return err(refusal('invalid_request', 'The request body is not valid UTF-8'));
@@ -75,49 +97,6 @@ export async function receiveBody(
   life.endUser = asked.value.endUser;
   life.isStream = asked.value.isStream;
   return ok({ bytes, fields: scanned.fields, asked: asked.value });
-}
-
-interface Collecting {
-  readonly bodyBytesMax: number;
-  readonly clock: Clock;
-  readonly timeoutMs: number;
-  readonly memory: BodyMemory;
-  readonly scanner: JsonScanner;
-}
-
-function collect(life: Life, { bodyBytesMax, clock, timeoutMs, memory, scanner }: Collecting): Promise<Result<Buffer, Refusal>> {
-  const { incoming, signal } = life;
-  return new Promise((resolve) => {
-    const chunks: Buffer[] = [];
-    let isDone = false;
-    const done = (result: Result<Buffer, Refusal>): void => {
-      isDone = true;
-      timer.cancel();
-      signal.unlisten();
-      // What is still to come of a refused body is read and dropped by `finish`, until the connection is closed.
-      resolve(result);
-    };
-    const timer = clock.after(timeoutMs, () => done(err(refusalOfAbort(new DeadlineExceeded('body')))));
-    if (signal.reason) return done(err(refusalOfAbort(signal.reason)));
-    signal.listen((reason) => done(err(refusalOfAbort(reason))));
-    incoming.on('data', (chunk: Buffer) => {
-      if (isDone) return;
-      life.requestBytes += chunk.length;
-      if (life.requestBytes > bodyBytesMax) return done(err(tooLarge(bodyBytesMax)));
-      if (memory.bytes + chunk.length > memory.bytesMax)
-        return done(
-          err(refusal('overloaded', 'Too many request bodies are in memory; try again shortly', { retryAfterMs: 1_000 })),
-        );
-      memory.bytes += chunk.length;
-      life.heldBytes += chunk.length;
-      const problem = scanner.push(chunk);
-      if (problem) return done(err(refusalOfScan(problem)));
-      chunks.push(chunk);
-    });
-    incoming.on('end', () => {
-      if (!isDone) done(ok(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, life.requestBytes)));
-    });
-  });
 }
 
 /** The conversation's id: from headers or body, and one only. */
@@ -136,6 +115,9 @@ function conversationOf(incoming: IncomingMessage, asked: Asked): Result<string 
     );
   return ok(found[0]?.id ?? null);
 }
+
+const tooManyBodies = (): Refusal =>
+  refusal('overloaded', 'Too many request bodies are in memory; try again shortly', { retryAfterMs: 1_000 });
 
 const tooLarge = (bodyBytesMax: number): Refusal =>
   refusal('request_too_large', `Request exceeds the maximum size of ${bodyBytesMax} bytes`);

@@ -1,9 +1,10 @@
 import { refusal, type Refusal } from '#contracts/errors';
-import { ClientGone, DeadlineExceeded, ShuttingDown } from './abort-reasons.ts';
+import { BadFraming, ClientGone, DeadlineExceeded, ShuttingDown } from './abort-reasons.ts';
 
 /** What an aborted request is told, by who aborted it. Nobody reads it when the client has left, but the record does. */
 export function refusalOfAbort(reason: unknown): Refusal {
   if (reason instanceof ClientGone) return refusal('client_gone', reason.message);
+  if (reason instanceof BadFraming) return refusal('bad_framing', 'The request body is not well-formed HTTP/1.1');
   if (reason instanceof ShuttingDown)
     return refusal('shutting_down', 'The gateway is shutting down; try again', { retryAfterMs: 1_000 });
   if (reason instanceof DeadlineExceeded) {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Clock } from '#contracts/clock';
 import type { Config, ModelConfig, PoolConfig } from '#contracts/config';
 import type { Price } from '#core/pricing';
 import type { Engine } from '#engines';
@@ -42,11 +43,21 @@ export interface Pool {
 }
 
 /** A running engine, and what the gateway itself has open there. */
-export interface Replica {
+export class Replica {
   readonly id: string;
   readonly engine: Engine;
-  outstanding: number;
-  pausedUntilUs: number;
+  outstanding = 0;
+  pausedUntilUs = 0;
+
+  constructor(id: string, engine: Engine) {
+    this.id = id;
+    this.engine = engine;
+  }
+
+  /** Gives it no new work for a while; the longest pause asked for stands. */
+  pause(ms: number, clock: Clock): void {
+    if (ms > 0) this.pausedUntilUs = Math.max(this.pausedUntilUs, clock.nowUs() + ms * 1000);
+  }
 }
 
 /** Makes the engines of a pool: a remote one a replica, or the embedded one. */
@@ -73,7 +84,7 @@ export function buildTopology(config: Config, createEngines: EngineFactory, prev
 }
 
 function buildPool(pool: PoolConfig, createEngines: EngineFactory): Pool {
-  const replicas = createEngines(pool).map(({ id, engine }) => ({ id, engine, outstanding: 0, pausedUntilUs: 0 }));
+  const replicas = createEngines(pool).map(({ id, engine }) => new Replica(id, engine));
   return {
     id: pool.id,
     region: pool.region ?? null,

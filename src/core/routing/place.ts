@@ -1,5 +1,10 @@
-/** What placement knows of a replica. */
+/** A place where a request could go: a replica that serves its model. */
 export interface Candidate {
+  readonly replica: CandidateReplica;
+}
+
+/** What placement knows of a replica. */
+export interface CandidateReplica {
   /** Requests that the gateway itself has open there, 0 or more. */
   readonly outstanding: number;
   /** Monotonic µs until which no new work goes there (its own 429 or 529, or a connection that failed); 0 when none. */
@@ -26,8 +31,8 @@ export function place(candidates: readonly Candidate[], tried: ReadonlySet<numbe
   let waitUs = Infinity;
   let at = Math.min(Math.floor(draw * count), count - 1);
   for (let seen = 0; seen < count; seen++, at = at + 1 === count ? 0 : at + 1) {
-    const candidate = candidates[at] as Candidate;
     if (tried.has(at)) continue;
+    const candidate = (candidates[at] as Candidate).replica;
     if (candidate.pausedUntilUs > nowUs) waitUs = Math.min(waitUs, candidate.pausedUntilUs - nowUs);
     else if (candidate.outstanding < bestOutstanding) {
       best = at;

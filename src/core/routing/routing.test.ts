@@ -3,10 +3,13 @@ import { describe, expect, test } from 'vitest';
 import { createRetryBudget, place } from './index.ts';
 
 const S = 1_000_000;
-const candidates = fc.array(fc.record({ outstanding: fc.nat(20), pausedUntilUs: fc.constantFrom(0, 5, 50) }), {
-  minLength: 1,
-  maxLength: 12,
-});
+const candidates = fc.array(
+  fc.record({ replica: fc.record({ outstanding: fc.nat(20), pausedUntilUs: fc.constantFrom(0, 5, 50) }) }),
+  {
+    minLength: 1,
+    maxLength: 12,
+  },
+);
 
 describe('placement by least open work', () => {
   test('takes a replica that no free one beats, and never one that is tried or paused', () => {
@@ -14,10 +17,10 @@ describe('placement by least open work', () => {
       fc.property(candidates, fc.array(fc.nat(11)), fc.double({ min: 0, max: 0.999_999, noNaN: true }), (all, tried, draw) => {
         const avoid = new Set(tried);
         const answer = place(all, avoid, 10, draw);
-        const free = all.filter((one, index) => !avoid.has(index) && one.pausedUntilUs <= 10);
+        const free = all.filter((one, index) => !avoid.has(index) && one.replica.pausedUntilUs <= 10);
         if (answer.kind === 'replica') {
           expect(free).toContain(all[answer.index]);
-          expect(all[answer.index]?.outstanding).toBe(Math.min(...free.map((one) => one.outstanding)));
+          expect(all[answer.index]?.replica.outstanding).toBe(Math.min(...free.map((one) => one.replica.outstanding)));
         } else {
           expect(free).toEqual([]);
           expect(answer.kind).toBe(all.some((_, index) => !avoid.has(index)) ? 'paused' : 'exhausted');
@@ -27,7 +30,7 @@ describe('placement by least open work', () => {
   });
 
   test('equals share the work', () => {
-    const equals = [0, 1, 2, 3].map(() => ({ outstanding: 1, pausedUntilUs: 0 }));
+    const equals = [0, 1, 2, 3].map(() => ({ replica: { outstanding: 1, pausedUntilUs: 0 } }));
     const chosen = new Set(
       [0, 0.25, 0.5, 0.75].map((draw) => place(equals, new Set(), 0, draw)).map((p) => (p.kind === 'replica' ? p.index : -1)),
     );
