@@ -10,6 +10,12 @@ import type { Life } from './life.ts';
 export interface Admission {
   /** Stage 3: takes a place, a slot and journal space, or says which limit is in the way; a refusal takes nothing. */
   admit(life: Life, caller: KeyEntry): Refusal | null;
+  /**
+   * Journal space for the record of a request that was refused before it was given any. Refusals of known callers are recorded
+   * while the journal is at most half full, so that no flood of them takes the room of requests that are served; what is not
+   * recorded is counted. Strangers are only counted: who may not call may not write to the disk either.
+   */
+  reserveRefused(life: Life): boolean;
   /** Gives back the slot of a request that was admitted; nothing for one that was not. */
   release(life: Life): void;
   readonly openRequests: () => number;
@@ -63,6 +69,13 @@ export function createAdmission({ config, clock, journal, onUnrecorded }: Admiss
       openAll++;
       life.slot = state;
       return null;
+    },
+    reserveRefused(life) {
+      if (life.caller === null || life.slot !== null) return false;
+      const { bytesUsed, bytesMax } = journal.status();
+      const hasRoom = bytesUsed * 2 <= bytesMax && journal.reserve() === null;
+      if (!hasRoom) onUnrecorded();
+      return hasRoom;
     },
     release(life) {
       if (life.slot === null) return;

@@ -124,8 +124,10 @@ class Attempt implements EngineHandler, OpenStream {
     if (this.#phase === 'collecting') {
       const body = this.#held.length === 1 ? (this.#held[0] as Buffer) : Buffer.concat(this.#held);
       this.#settle({ kind: 'whole', status: this.#status, headers: this.#headers, body }, 'settled');
-    } else if (this.#phase === 'open') this.#onEnded(null);
-    else if (this.#phase !== 'settled') this.#fail({ kind: 'reset', message: 'the answer ended before it began' });
+    } else if (this.#phase === 'open') {
+      if (this.#relay) this.#pass(this.#relay, null);
+      this.#onEnded(null);
+    } else if (this.#phase !== 'settled') this.#fail({ kind: 'reset', message: 'the answer ended before it began' });
   }
 
   onError(failure: EngineFailure): void {
@@ -164,10 +166,11 @@ class Attempt implements EngineHandler, OpenStream {
       this.#giveUp({ kind: 'too_large', message: `the answer exceeds ${answerBytesMax} bytes` }, new NoLongerWanted());
   }
 
-  #pass(relay: Relay, chunk: Buffer): void {
+  /** @param chunk - the engine's next bytes, null after the last */
+  #pass(relay: Relay, chunk: Buffer | null): void {
     let pieces: readonly Uint8Array[];
     try {
-      pieces = relay.push(chunk);
+      pieces = chunk === null ? relay.end() : relay.push(chunk);
     } catch (error) {
       // An event beyond the bound, or bytes that are not events: as broken as a reset.
       const failure: EngineFailure = { kind: 'protocol', message: 'not a stream of events', cause: error };

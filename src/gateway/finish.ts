@@ -29,11 +29,14 @@ export function finish(door: Door, life: Life, ending: Ending): void {
   life.enter('settle');
   const code = ending.kind === 'refused' ? ending.refusal.code : ending.kind === 'streamed' ? (ending.end?.code ?? null) : null;
   const status = write(door, life, ending);
+  // What the kernel has not taken yet may go as slowly as the client reads, but it must go.
+  if (life.outgoing.writableLength > 0) life.outgoing.setTimeout(door.config.timeouts.idle_ms);
+  const isRecordable = life.hasJournalSpace || door.admission.reserveRefused(life);
   door.admission.release(life);
   door.memory.bytes -= life.heldBytes;
   life.unwatch();
   const record = recordOf(door, life, { outcome: outcomeOf(ending, life), status, code });
-  if (life.hasJournalSpace) door.journal.append(record);
+  if (isRecordable) door.journal.append(record);
   door.metrics.request(record);
   door.onEnd(life, record);
 }
@@ -82,13 +85,14 @@ function send({ clock }: Door, life: Life, status: number, headers: Record<strin
   const bytes = body.length === 1 ? (body[0] as Uint8Array) : Buffer.concat(body);
   life.responseBytes += bytes.length;
   if (status === 200) life.firstContentUs ??= clock.nowUs() - life.startUs;
-  outgoing.writeHead(status, { ...headers, 'content-length': String(bytes.length) });
   if (incoming.complete) {
+    outgoing.writeHead(status, { ...headers, 'content-length': String(bytes.length) });
     outgoing.end(bytes);
     return;
   }
   // The client is still sending its body. Closing now would reset the connection, and the answer with it, before it was read:
   // so answer, let the rest run into the sand for a moment, and close.
+  outgoing.writeHead(status, { ...headers, 'content-length': String(bytes.length), connection: 'close' });
   outgoing.write(bytes);
   const close = (): void => {
     timer.cancel();

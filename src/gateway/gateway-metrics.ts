@@ -59,7 +59,7 @@ export function createGatewayMetrics(metrics: Metrics, { models, openRequests, j
   });
   const unrecorded = metrics.counter(
     'plimsoll_unrecorded_requests_total',
-    'Requests served though their record could not be kept (journal.when_full: serve).',
+    'Requests of known callers without a record: served while the journal was full (journal.when_full: serve), or refused while it was half full.',
   );
   const delay = monitorEventLoopDelay({ resolution: 10 });
   delay.enable();

@@ -35,7 +35,8 @@ export async function handle(
       request: life.id,
       error: error instanceof Error ? (error.stack ?? error.message) : 'unknown',
     });
-    ending = refused(refusal('internal', 'Internal error'));
+    const problem = refusal('internal', 'Internal error');
+    ending = outgoing.headersSent ? { kind: 'streamed', end: problem } : refused(problem);
   }
   finish(door, life, ending);
 }

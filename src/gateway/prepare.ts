@@ -1,8 +1,15 @@
 import { refusal, type Refusal } from '#contracts/errors';
-
 import type { Dialect, Operation } from '#contracts/record';
 import { err, invariant, ok, type Result } from '#core/kernel';
-import { createPassthrough, newProgress, readWholeAnswer, spliceRequest, type AnswerProgress, type Splice } from '#dialects';
+import {
+  createPassthrough,
+  newProgress,
+  parseJson,
+  readWholeAnswer,
+  spliceRequest,
+  type AnswerProgress,
+  type Splice,
+} from '#dialects';
 import type { Engine, EngineRequest } from '#engines';
 import type { Door } from './door.ts';
 import type { Life } from './life.ts';
@@ -83,7 +90,9 @@ function passThrough(life: Life, { bytes, fields, asked }: Received, place: Plac
       const { start, end } = answer.model;
       return ok({ body: [body.subarray(0, start), Buffer.from(JSON.stringify(asked.model)), body.subarray(end)], progress });
     },
-    readError: (_, body) => body,
+    // A page of some proxy before the engine is not an error of the dialect, and may name hosts that are nobody's business.
+    readError: (status, body) =>
+      isJsonObject(body) ? body : translateUpstreamError({ to: life.dialect, status, requestId: life.id }, body),
   };
 }
 
@@ -145,6 +154,11 @@ function forwardedHeaders({ incoming, isStream, dialect }: Life, operation: Oper
     if (typeof value === 'string') headers[name] = value;
   }
   return headers;
+}
+
+function isJsonObject(body: Buffer): boolean {
+  const parsed = parseJson(body.toString('utf8'));
+  return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed);
 }
 
 function applySplices(bytes: Buffer, splices: readonly Splice[]): Buffer {

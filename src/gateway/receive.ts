@@ -15,6 +15,7 @@ import {
   type ScanProblem,
 } from '#dialects';
 import { DeadlineExceeded } from './abort-reasons.ts';
+import { gatherBody } from './gather.ts';
 import type { Door } from './door.ts';
 import type { Life } from './life.ts';
 import { refusalOfAbort } from './refusal-of-abort.ts';
@@ -50,8 +51,8 @@ export function receiveBody(life: Life, { config, clock, memory }: Door): Promis
   const { incoming, signal } = life;
   const { bounds } = config;
   const scanner = createJsonScanner({ depthMax: bounds.json_depth, valuesMax: bounds.json_values, wanted: ASKED_FIELDS });
-  return new Promise((resolve) => {
-    const chunks: Buffer[] = [];
+  return new Promise((resolve, reject) => {
+    const body = gatherBody(incoming.headers['content-length'] === undefined ? null : Number(incoming.headers['content-length']));
     let isDone = false;
     const done = (result: Result<Received, Refusal>): void => {
       isDone = true;
@@ -73,11 +74,15 @@ export function receiveBody(life: Life, { config, clock, memory }: Door): Promis
       life.heldBytes += chunk.length;
       const problem = scanner.push(chunk);
       if (problem) return done(err(refusalOfScan(problem)));
-      chunks.push(chunk);
+      body.add(chunk);
     });
     incoming.on('end', () => {
-      if (!isDone)
-        done(readBody(life, scanner, chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, life.requestBytes)));
+      if (isDone) return;
+      try {
+        done(readBody(life, scanner, body.whole()));
+      } catch (error) {
+        reject(error as Error); // thrown out of a listener it would end the process
+      }
     });
   });
 }

@@ -87,12 +87,12 @@ export function stream(life: Life, open: OpenStream, { clock, idleMs, onGap }: S
           open.abort(new NoLongerWanted());
         } else if (relay.progress.isComplete) {
           settle(null);
+          open.resume(); // nothing of its end is passed on, so a client that reads slowly need not hold it up
           clock.after(AFTERMATH_MS, () => open.abort(new NoLongerWanted()));
         }
       },
       onEnd(failure) {
         if (isSettled) return;
-        if (failure === null) send(relay.end());
         const { progress } = relay;
         // Some OpenAI servers leave out [DONE]; an answer that said why it stopped, and whose bytes ended well, is whole.
         const isWhole =

@@ -8,7 +8,10 @@ import { createSideReader } from './side-reader.ts';
  * engine's name for the model is replaced by the public one, and a usage chunk that the client did not ask for is left out.
  */
 export interface Passthrough {
-  /** Takes the next bytes and returns what to send, in order; often a single piece, the very bytes that came in. */
+  /**
+   * Takes the next bytes and returns what to send, in order; often a single piece, the very bytes that came in. The answer's own
+   * last event, or the engine's error event, is the last that is handed on: what an engine sends after it belongs to no answer.
+   */
   push(chunk: Uint8Array): readonly Uint8Array[];
   readonly progress: AnswerProgress;
 }
@@ -39,6 +42,7 @@ export function createPassthrough({ dialect, model, dropUsage, frameBytesMax }: 
   return {
     progress,
     push(chunk) {
+      if (isOver(progress)) return [];
       const frames = splitter.push(chunk);
       if (frames === null) return [];
       const { bytes, ends } = frames;
@@ -61,9 +65,12 @@ export function createPassthrough({ dialect, model, dropUsage, frameBytesMax }: 
           sent = frame.dataStart + action.end;
         }
         start = end;
+        if (isOver(progress)) break;
       }
-      if (sent < bytes.length) pieces.push(bytes.subarray(sent));
+      if (sent < start) pieces.push(bytes.subarray(sent, start));
       return pieces;
     },
   };
 }
+
+const isOver = ({ isComplete, error }: AnswerProgress): boolean => isComplete || error !== null;
