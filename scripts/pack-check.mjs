@@ -16,7 +16,9 @@ const root = path.join(import.meta.dirname, '..');
 const work = mkdtempSync(path.join(tmpdir(), 'plimsoll-pack-'));
 // The installed command starts the first `node` on the path; users bring 24, and so do we.
 const env = { ...process.env, PATH: [path.dirname(process.execPath), process.env.PATH].join(path.delimiter) };
-for (const name of Object.keys(env)) if (/^(npm_|PLIMSOLL_)/.test(name)) delete env[name];
+// What `npm run` says of the clone is not for a folder elsewhere; what it says of the registry is.
+for (const name of Object.keys(env))
+  if (/^(npm_(package|lifecycle)_|npm_config_local_prefix$|PLIMSOLL_)/.test(name)) delete env[name];
 const run = async (command, args, options = {}) =>
   (await promisify(execFile)(command, args, { cwd: work, env, timeout: 180_000, ...options })).stdout;
 const app = path.join(work, 'app');
