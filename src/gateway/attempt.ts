@@ -105,8 +105,9 @@ class Attempt implements EngineHandler, OpenStream {
       this.#phase = 'collecting'; // an error, whole whatever was asked for
       return;
     }
-    const isEvents = String(headers['content-type'] ?? '').startsWith('text/event-stream');
-    if (isEvents !== this.#prepared.request.isStream)
+    const isEvents = /^text\/event-stream\b/i.test(String(headers['content-type'] ?? ''));
+    const isPlain = (headers['content-encoding'] ?? 'identity') === 'identity'; // as it was asked for
+    if (isEvents !== this.#prepared.request.isStream || !isPlain)
       return this.#giveUp(
         { kind: 'protocol', message: 'the answer is not of the kind that was asked for' },
         new NoLongerWanted(),
