@@ -24,11 +24,11 @@ export function registerServe(program: Command): void {
     .option('--json', 'print what is served as one line of JSON')
     .action(async (options: ServeOptions) => {
       try {
-        await serve(options, process.env);
+        await serve(options, process.env, program.version() ?? 'unknown');
       } catch (error) {
         if (!(error instanceof CannotStart || error instanceof DirectoryInUse)) throw error;
         console.error(`plimsoll: ${error.message}`);
-        process.exitCode = 1;
+        process.exit(1);
       }
     });
 }
@@ -41,7 +41,7 @@ interface ServeOptions {
 }
 type Environment = Readonly<Record<string, string | undefined>>;
 
-async function serve(options: ServeOptions, environment: Environment): Promise<void> {
+async function serve(options: ServeOptions, environment: Environment, version: string): Promise<void> {
   const config = readServeConfig(options, environment);
   const dataDirectory = path.resolve(config.data);
   const log = createLog({ level: config.log.level });
@@ -80,6 +80,9 @@ async function serve(options: ServeOptions, environment: Environment): Promise<v
     wallMs: clock.wallMs,
   });
   const operator = getRequestListener(control.fetch);
+  const endpoint = served.telemetry.otlp_endpoint;
+  const telemetry =
+    endpoint === undefined ? null : await startTelemetry({ config: served, endpoint, version, clock, random, log, metrics });
   const gateway: Gateway = createGateway({
     config: served,
     topology,
@@ -90,8 +93,9 @@ async function serve(options: ServeOptions, environment: Environment): Promise<v
     keyring,
     metrics,
     operator: (incoming, outgoing) => void operator(incoming, outgoing),
+    ...(telemetry === null ? {} : { onRecord: telemetry.record }),
   });
-  const address = await gateway.listen();
+  const address = await gateway.listen().catch((error: unknown) => cannotListen(error, served));
   printBanner({
     address,
     models: [...topology.models.values()],
@@ -101,14 +105,27 @@ async function serve(options: ServeOptions, environment: Environment): Promise<v
     isJson: options.json === true,
   });
 
-  reloadOnHangup({ options, parts, gateway, current: { config: served, topology } });
+  reloadOnHangup({ options, parts, gateway, telemetry, current: { config: served, topology } });
   await untilSignal();
   log.info('shutting down');
   await gateway.close();
   await journal.flush();
+  await telemetry?.close();
   await flow.close();
   await journal.close();
   process.exit(0);
+}
+
+/** How long the last records may take on their way to the store. */
+const DRAIN_MS = 2_000;
+
+function cannotListen(error: unknown, { listen }: Config): never {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  const where = [listen, ...(listen.admin ? [listen.admin] : [])].map(({ host, port }) => `${host}:${port}`).join(' and ');
+  if (code === 'EADDRINUSE')
+    throw new CannotStart(`something else listens on ${where}; choose another port with --port or PLIMSOLL_PORT`);
+  if (code === 'EACCES' || code === 'EADDRNOTAVAIL') throw new CannotStart(`${where} cannot be listened on (${code})`);
+  throw error;
 }
 
 /** Limits that the file may name and that this version does not hold: saying nothing would be a lie. */
@@ -122,6 +139,7 @@ interface Reload {
   readonly options: ServeOptions;
   readonly parts: EngineParts;
   readonly gateway: Gateway;
+  readonly telemetry: Telemetry | null;
   readonly current: { readonly config: Config; readonly topology: Topology };
 }
 
@@ -129,7 +147,7 @@ interface Reload {
 const FIXED = ['listen', 'data', 'stores', 'journal', 'log', 'telemetry'] as const;
 
 /** SIGHUP swaps the whole configuration, or keeps the old one and says why. Requests keep what they began with. */
-function reloadOnHangup({ options, parts, gateway, current }: Reload): void {
+function reloadOnHangup({ options, parts, gateway, telemetry, current }: Reload): void {
   const { log, environment } = parts;
   let { config, topology } = current;
   process.on('SIGHUP', () => {
@@ -144,6 +162,7 @@ function reloadOnHangup({ options, parts, gateway, current }: Reload): void {
       topology = buildTopology(swapped, createEngineFactory(swapped, parts), topology);
       config = swapped;
       gateway.replace({ config, topology });
+      telemetry?.replace(config);
       log.info('the configuration has been reloaded', { models: topology.models.size });
     } catch (error) {
       log.error('the configuration was not reloaded; the old one serves on', {
