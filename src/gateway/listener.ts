@@ -51,7 +51,8 @@ export function createListener({ config, onRequest, onGarbage }: ListenerOptions
     },
   );
   server.on('clientError', (error: Error & { readonly code?: string }, socket: Socket) => {
-    if (!socket.writable || error.code === 'ECONNRESET') socket.destroy();
+    // A client that ends its side in the middle of a request has left, however politely.
+    if (!socket.writable || error.code === 'ECONNRESET' || error.code === 'HPE_INVALID_EOF_STATE') socket.destroy();
     else if (!onGarbage(socket)) {
       const [status, message] = CLIENT_ERRORS[error.code ?? ''] ?? NOT_HTTP;
       answerAndClose(socket, status, message);

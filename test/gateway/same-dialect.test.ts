@@ -2,44 +2,9 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import * as answers from './kit/answers.ts';
 import { ask, type Received } from './kit/client.ts';
+import { ANTHROPIC, CHAT, DIALECTS, type DialectCase } from './kit/dialects.ts';
 import { startReplica, type ScriptedReplica } from './kit/scripted-replica.ts';
 import { poolOf, startGateway, type TestGateway } from './kit/start-gateway.ts';
-
-interface DialectCase {
-  readonly name: string;
-  readonly path: string;
-  readonly pool: { readonly dialect: 'anthropic' | 'openai'; readonly responses?: boolean };
-  readonly request: (more?: object) => object;
-  readonly answer: (text: string, model?: string) => string;
-  readonly events: (words: readonly string[], model?: string) => readonly string[];
-}
-
-const DIALECTS: readonly DialectCase[] = [
-  {
-    name: 'Anthropic Messages',
-    path: answers.MESSAGES,
-    pool: { dialect: 'anthropic' },
-    request: answers.messagesRequest,
-    answer: answers.messagesAnswer,
-    events: answers.messagesEvents,
-  },
-  {
-    name: 'OpenAI Chat Completions',
-    path: answers.CHAT,
-    pool: { dialect: 'openai' },
-    request: answers.chatRequest,
-    answer: answers.chatAnswer,
-    events: (words, model = 'org/harbor-70b') => answers.chatChunks(words, { model }),
-  },
-  {
-    name: 'OpenAI Responses',
-    path: answers.RESPONSES,
-    pool: { dialect: 'openai', responses: true },
-    request: answers.responsesRequest,
-    answer: answers.responsesAnswer,
-    events: answers.responsesEvents,
-  },
-];
 
 const WORDS = ['Seven', ' feet', ' – in the „summer“ ', '🚢', ' line.'];
 
@@ -123,7 +88,7 @@ test('a stream of single bytes passes unchanged', async () => {
 });
 
 test('a client that did not ask for usage gets no usage chunk, though the replica was asked for it and the record has it', async () => {
-  const { gateway, replica, send } = await start(DIALECTS[1]!);
+  const { gateway, replica, send } = await start(CHAT);
   const chunks = answers.chatChunks(WORDS);
   replica.answer((exchange) => exchange.events(chunks.join('')));
   for (const [body, sent] of [
@@ -149,7 +114,7 @@ test('a client that did not ask for usage gets no usage chunk, though the replic
 });
 
 test('what Anthropic clients say of betas and versions reaches the replica as they said it', async () => {
-  const { replica, send } = await start(DIALECTS[0]!);
+  const { replica, send } = await start(ANTHROPIC);
   replica.answer((exchange) => exchange.respond(200, answers.messagesAnswer('Aye.')));
   await send('/v1/messages?beta=true', answers.messagesRequest(), {
     'anthropic-version': '2023-06-01',
@@ -249,7 +214,7 @@ test.each(DIALECTS)("$name: nothing of the replica's account reaches the client"
 });
 
 test("a replica's own error reaches the client unchanged when it is the caller's doing", async () => {
-  const { gateway, replica, send } = await start(DIALECTS[0]!);
+  const { gateway, replica, send } = await start(ANTHROPIC);
   const error = '{"type":"error","error":{"type":"invalid_request_error","message":"messages.0: too short"},"extra":1}';
   replica.answer((exchange) => exchange.respond(400, error));
   const received = await send(answers.MESSAGES, answers.messagesRequest({ stream: true }));
@@ -261,7 +226,7 @@ test("a replica's own error reaches the client unchanged when it is the caller's
 });
 
 test('an error that is not of the dialect is put into its envelope: a proxy page is no answer', async () => {
-  const { replica, send } = await start(DIALECTS[0]!);
+  const { replica, send } = await start(ANTHROPIC);
   replica.answer((exchange) => exchange.respond(404, '<html>nginx on 10.0.0.7</html>', { 'content-type': 'text/html' }));
   const received = await send(answers.MESSAGES, answers.messagesRequest());
   expect(received.status).toBe(404);
