@@ -4,7 +4,17 @@ import type { Command } from 'commander';
 import type { Config } from '#contracts/config';
 import { createControl } from '#control';
 import { buildTopology, createGateway, openKeyring, type Gateway, type Topology } from '#gateway';
-import { createLog, createMetrics, createSystemClock, createSystemRandom, type Log, type Metrics, type Sample } from '#runtime';
+import {
+  createLog,
+  createMetrics,
+  createSystemClock,
+  createSystemRandom,
+  startTelemetry,
+  type Log,
+  type Metrics,
+  type Sample,
+  type Telemetry,
+} from '#runtime';
 import { createJournal, DirectoryInUse } from '#storage';
 import { startUsageFlow, type UsageFlow } from '#worker';
 import { CannotStart, createEngineFactory, type EngineParts } from './create-engines.ts';

@@ -3,7 +3,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Clock, Random } from '#contracts/clock';
 import type { Config } from '#contracts/config';
 import { refusal, REFUSALS, type Refusal } from '#contracts/errors';
-import type { Dialect, Operation } from '#contracts/record';
+import type { Dialect, Operation, UsageRecord } from '#contracts/record';
 import { createRetryBudget } from '#core/routing';
 import { writeErrorBody } from '#dialects';
 import type { Log, Metrics } from '#runtime';
@@ -34,6 +34,8 @@ export interface GatewayOptions {
   readonly metrics: Metrics;
   /** Serves the operator paths (`/admin/v1`, `/metrics`); absent where nothing does. */
   readonly operator?: (incoming: IncomingMessage, outgoing: ServerResponse) => void;
+  /** Told of every request that has ended, with the `traceparent` it came with; must neither wait nor throw. */
+  readonly onRecord?: (record: UsageRecord, traceparent: string | null) => void;
 }
 
 export interface Gateway {
@@ -106,12 +108,13 @@ export function createGateway(options: GatewayOptions): Gateway {
       openOn.set(life.incoming.socket, life);
       if (isCut) life.signal.end(new ShuttingDown());
     },
-    onEnd(life) {
+    onEnd(life, record) {
       const served = open.get(life);
       open.delete(life);
       openOn.delete(life.incoming.socket);
       if (served && retired.length > 0 && retired.includes(served)) closeIfUnused(served);
       if (open.size === 0) onIdle?.();
+      options.onRecord?.(record, life.incoming.headers['traceparent']?.toString() ?? null);
     },
   });
   let current = door();

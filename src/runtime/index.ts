@@ -5,4 +5,5 @@ export { readSecret } from './config/secrets.ts';
 export { createLog, createMemoryLog, type Log } from './log.ts';
 export { createMetrics, type Metrics, type Sample } from './metrics.ts';
 export { createSystemRandom } from './random.ts';
+export { startTelemetry, type Telemetry } from './telemetry/start-telemetry.ts';
 export { createVirtualClock, type VirtualClock } from './virtual-clock.ts';
