@@ -105,6 +105,9 @@ async function serve(options: ServeOptions, environment: Environment, version: s
     operator: (incoming, outgoing) => void operator(incoming, outgoing),
     ...(telemetry === null ? {} : { onRecord: telemetry.record }),
   });
+  // Nothing is lost: they are in the journal, which the next start reads.
+  const onUndrained = (error: unknown): void =>
+    log.info('usage records wait in the journal for the next start', { because: String(error) });
   const address = await gateway.listen().catch((error: unknown) => cannotListen(error, served));
   printBanner({
     address,
@@ -120,7 +123,7 @@ async function serve(options: ServeOptions, environment: Environment, version: s
   log.info('shutting down');
   await gateway.close();
   await journal.flush();
-  await telemetry?.close();
+  await Promise.all([telemetry?.close(), flow.drain(AbortSignal.timeout(DRAIN_MS)).catch(onUndrained)]);
   await flow.close();
   await journal.close();
   process.exit(0);
