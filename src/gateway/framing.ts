@@ -6,6 +6,7 @@ import type { IncomingMessage } from 'node:http';
  * Source: RFC 9112, sections 3.2 (Host), 6.1 and 6.3 (Transfer-Encoding, Content-Length).
  */
 export function framingProblem({ httpVersion, headers, rawHeaders }: IncomingMessage): string | null {
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') return 'only HTTP/1.1 is spoken here';
   const coding = headers['transfer-encoding'];
   if (coding !== undefined) {
     if (httpVersion !== '1.1') return 'transfer-encoding: not part of HTTP/1.0';

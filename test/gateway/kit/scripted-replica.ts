@@ -47,8 +47,9 @@ export async function startReplica(first?: Script): Promise<ScriptedReplica> {
   const server = createServer({ noDelay: true }, (socket) => {
     taken++;
     sockets.add(socket);
-    let received: Buffer = Buffer.alloc(0);
-    let current: Exchange | null = null;
+    let pieces: Buffer[] = [];
+    let length = 0;
+    let wanted = 0; // bytes without which the next request cannot be whole
     socket.on('error', () => {});
     socket.on('close', () => {
       sockets.delete(socket);
@@ -56,14 +57,19 @@ export async function startReplica(first?: Script): Promise<ScriptedReplica> {
       for (const exchange of exchanges) if (exchange.socket === socket) exchange.closedAt ??= now;
     });
     socket.on('data', (bytes) => {
-      received = received.length === 0 ? bytes : Buffer.concat([received, bytes]);
-      for (;;) {
+      pieces.push(bytes);
+      length += bytes.length;
+      while (length > 0 && length >= wanted) {
+        const received: Buffer = pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces);
         const parsed = parse(received);
-        if (parsed === null) return;
-        received = received.subarray(parsed.length);
-        current = exchangeOn(socket, parsed);
-        exchanges.push(current);
-        void (async () => script(current as Exchange))();
+        wanted = typeof parsed === 'number' ? parsed : 0;
+        const rest = typeof parsed === 'number' ? received : received.subarray(parsed.length);
+        pieces = [rest];
+        length = rest.length;
+        if (typeof parsed === 'number') continue;
+        const exchange = exchangeOn(socket, parsed);
+        exchanges.push(exchange);
+        void (async () => script(exchange))();
       }
     });
   });
@@ -92,10 +98,10 @@ interface ParsedRequest {
   readonly length: number;
 }
 
-/** The first whole request in `bytes`; the gateway's bodies always have a length. */
-function parse(bytes: Buffer): ParsedRequest | null {
+/** The first request in `bytes`, or how many bytes must be there to look again; the gateway's bodies always have a length. */
+function parse(bytes: Buffer): ParsedRequest | number {
   const end = bytes.indexOf('\r\n\r\n');
-  if (end === -1) return null;
+  if (end === -1) return bytes.length + 1;
   const [line = '', ...lines] = bytes.toString('latin1', 0, end).split('\r\n');
   const [method = '', path = ''] = line.split(' ');
   const headers = lines.map((text) => {
@@ -104,7 +110,7 @@ function parse(bytes: Buffer): ParsedRequest | null {
   });
   const bodyLength = Number(headers.find(([name]) => name === 'content-length')?.[1] ?? 0);
   const length = end + 4 + bodyLength;
-  return bytes.length < length ? null : { method, path, headers, body: bytes.subarray(end + 4, length), length };
+  return bytes.length < length ? length : { method, path, headers, body: bytes.subarray(end + 4, length), length };
 }
 
 function exchangeOn(socket: Socket, { method, path, headers, body }: ParsedRequest): Exchange {
