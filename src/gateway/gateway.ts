@@ -16,9 +16,9 @@ import { createGatewayMetrics } from './gateway-metrics.ts';
 import { handle } from './handle.ts';
 import { requestIdHeaders, retryHeaders } from './headers.ts';
 import type { Keyring } from './keyring.ts';
-import type { Life } from './life.ts';
 import { createListener } from './listener.ts';
 import { describeModels, modelsDialect } from './models.ts';
+import { createOpenRequests } from './open-requests.ts';
 import { readinessOf, type Readiness } from './readiness.ts';
 import type { Topology } from './topology.ts';
 import { createTranslator } from './translation.ts';
@@ -62,8 +62,7 @@ const ROUTES: ReadonlyMap<string, Route> = new Map([
 
 export function createGateway(options: GatewayOptions): Gateway {
   const { clock, random, log, journal, keyring } = options;
-  const open = new Map<Life, Topology>();
-  const openOn = new WeakMap<Socket, Life>();
+  const open = createOpenRequests();
   let { config, topology } = options;
   let topologyAtMs = clock.wallMs();
   let isDraining = false;
@@ -85,7 +84,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   });
 
   const closeIfUnused = (old: Topology): void => {
-    if ([...open.values()].includes(old)) return;
+    if (open.isUsing(old)) return;
     retired.splice(retired.indexOf(old), 1);
     const inUse = new Set([topology, ...retired].flatMap(({ pools }) => pools));
     old.close(inUse).catch((error: unknown) => log.warn('an engine did not close', { error: String(error) }));
@@ -104,16 +103,13 @@ export function createGateway(options: GatewayOptions): Gateway {
     metrics,
     translator,
     onBegin(life) {
-      open.set(life, topology);
-      openOn.set(life.incoming.socket, life);
+      open.add(life, topology);
       if (isCut) life.signal.end(new ShuttingDown());
     },
     onEnd(life, record) {
-      const served = open.get(life);
-      open.delete(life);
-      openOn.delete(life.incoming.socket);
-      if (served && retired.length > 0 && retired.includes(served)) closeIfUnused(served);
-      if (open.size === 0) onIdle?.();
+      const served = open.remove(life);
+      if (retired.length > 0 && retired.includes(served)) closeIfUnused(served);
+      if (open.count() === 0) onIdle?.();
       options.onRecord?.(record, life.incoming.headers['traceparent']?.toString() ?? null);
     },
   });
@@ -181,7 +177,7 @@ export function createGateway(options: GatewayOptions): Gateway {
 
   /** A body that turns out not to be one is refused like any other; when an answer is on its way, the connection is no longer to be trusted with it. */
   const onGarbage = (socket: Socket): boolean => {
-    const life = openOn.get(socket);
+    const life = open.all().find(({ incoming }) => incoming.socket === socket);
     if (life === undefined) return false;
     if (life.incoming.complete || life.outgoing.headersSent) socket.destroy();
     else life.signal.end(new BadFraming());
@@ -223,13 +219,13 @@ export function createGateway(options: GatewayOptions): Gateway {
       for (const server of servers) server.close();
       const closeIdle = (): void => servers.forEach((server) => server.closeIdleConnections());
       closeIdle();
-      if (open.size > 0) {
-        log.info('waiting for open requests to end', { open: open.size, drainMs: config.timeouts.drain_ms });
+      if (open.count() > 0) {
+        log.info('waiting for open requests to end', { open: open.count(), drainMs: config.timeouts.drain_ms });
         await new Promise<void>((resolve) => {
           const cut = clock.after(config.timeouts.drain_ms, () => {
-            log.warn('cutting requests that are still open', { open: open.size });
+            log.warn('cutting requests that are still open', { open: open.count() });
             isCut = true;
-            for (const life of open.keys()) life.signal.end(new ShuttingDown());
+            for (const life of open.all()) life.signal.end(new ShuttingDown());
           });
           onIdle = () => {
             cut.cancel();

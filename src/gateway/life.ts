@@ -45,6 +45,9 @@ export class Life {
   readonly guards: UsageRecord['guards'][number][] = [];
   readonly stagesUs = new StageTimes();
 
+  /** Its place among the open requests. */
+  openIndex = -1;
+
   // What was taken and `finish` gives back.
   /** Bytes of the body that count against the bound on all bodies. */
   heldBytes = 0;
