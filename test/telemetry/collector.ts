@@ -1,5 +1,6 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { gunzipSync } from 'node:zlib';
 import { onTestFinished } from 'vitest';
 
 /** A collector of OTLP over HTTP on a real loopback socket. It keeps what it was sent, as JSON, and answers as a test tells it to. */
@@ -10,6 +11,9 @@ export interface Collector {
   readonly metrics: readonly OtlpMetric[];
   /** Requests that have come, whole or not. */
   readonly requests: () => number;
+  readonly headers: readonly IncomingHttpHeaders[];
+  /** Connections open now. */
+  readonly connections: () => number;
   readonly resources: readonly Readonly<Record<string, unknown>>[];
   behave(behavior: Behavior): void;
   close(): Promise<void>;
@@ -45,7 +49,7 @@ export async function startCollector(first: Behavior = 'take', port = 0): Promis
   const metrics: OtlpMetric[] = [];
   const resources: Readonly<Record<string, unknown>>[] = [];
   let behavior = first;
-  let requests = 0;
+  const headers: IncomingHttpHeaders[] = [];
   const take = (path: string, body: string): void => {
     if (path === '/v1/traces')
       for (const { resource, scopeSpans } of (JSON.parse(body) as Traces).resourceSpans) {
@@ -58,11 +62,16 @@ export async function startCollector(first: Behavior = 'take', port = 0): Promis
         for (const scope of scopeMetrics) metrics.push(...scope.metrics);
   };
   const server = createServer((incoming, outgoing) => {
-    requests++;
+    headers.push(incoming.headers);
     void bodyOf(incoming).then((body) => {
       if (behavior === 'take') take(incoming.url ?? '', body);
       answer(behavior, outgoing);
     });
+  });
+  let connections = 0;
+  server.on('connection', (socket) => {
+    connections++;
+    socket.on('close', () => connections--);
   });
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   const close = () => closeServer(server);
@@ -74,7 +83,9 @@ export async function startCollector(first: Behavior = 'take', port = 0): Promis
     spans,
     metrics,
     resources,
-    requests: () => requests,
+    requests: () => headers.length,
+    headers,
+    connections: () => connections,
     behave(next) {
       behavior = next;
     },
@@ -105,7 +116,8 @@ function answer(behavior: Behavior, outgoing: ServerResponse): void {
 async function bodyOf(incoming: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of incoming) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString('utf8');
+  const bytes = Buffer.concat(chunks);
+  return (incoming.headers['content-encoding'] === 'gzip' ? gunzipSync(bytes) : bytes).toString('utf8');
 }
 
 async function closeServer(server: Server): Promise<void> {

@@ -21,7 +21,7 @@ interface Served {
   end(): Promise<number | null>;
 }
 
-async function serve(telemetry: string): Promise<Served> {
+async function serve(telemetry: string, environment: Readonly<Record<string, string>> = {}): Promise<Served> {
   const folder = await mkdtemp(path.join(tmpdir(), 'plimsoll-telemetry-'));
   const config = path.join(folder, 'plimsoll.yaml');
   await writeFile(
@@ -36,6 +36,7 @@ ${telemetry}
   );
   const child = spawn(process.execPath, [MAIN, 'serve', '--json', '--config', config, '--data', path.join(folder, 'data')], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...environment },
   });
   const exited = once(child, 'exit');
   let stderr = '';
@@ -62,6 +63,15 @@ ${telemetry}
       return code;
     },
   };
+}
+
+/** The page on observability names every series that a server with a collector has, and no other. */
+async function expectDocumented({ port, adminKey }: Served): Promise<void> {
+  const answer = await fetch(`http://127.0.0.1:${port}/metrics`, { headers: { 'x-api-key': adminKey } });
+  const served = [...(await answer.text()).matchAll(/^# TYPE (\S+) /gm)].map(([, name]) => String(name));
+  const page = await readFile(new URL('../../docs/observability.md', import.meta.url), 'utf8');
+  const documented = [...page.matchAll(/^\| `([a-z_]+)` \| (?:counter|gauge|histogram) /gm)].map(([, name]) => String(name));
+  expect(documented.toSorted()).toEqual(served.toSorted());
 }
 
 const askToy = ({ port, apiKey }: Served, headers = {}) =>
@@ -116,4 +126,24 @@ test('requests are answered and the process ends in time though its collector ha
   expect(await served.end()).toBe(0);
   // Three seconds are the bound on the last exports; the usage store takes its own time.
   expect(performance.now() - start).toBeLessThan(8_000);
+});
+
+test('headers for the collector and compression come from OpenTelemetry’s own variables, and the docs list every series of /metrics', async () => {
+  const collector = await startCollector();
+  const served = await serve(withCollector(collector).replace('sample_ratio: 0', 'sample_ratio: 1'), {
+    OTEL_EXPORTER_OTLP_HEADERS: 'x-tenant=harbor,authorization=Bearer%20collector_secret',
+    OTEL_EXPORTER_OTLP_COMPRESSION: 'gzip',
+  });
+  expect((await askToy(served)).status).toBe(200);
+  await expectDocumented(served);
+  expect(await served.end()).toBe(0);
+  expect(collector.spans.length).toBeGreaterThan(0);
+  expect(collector.metrics).toHaveLength(4);
+  for (const headers of collector.headers)
+    expect(headers).toMatchObject({
+      'x-tenant': 'harbor',
+      authorization: 'Bearer collector_secret',
+      'content-encoding': 'gzip',
+    });
+  expect(served.stderr()).not.toContain('collector_secret');
 });

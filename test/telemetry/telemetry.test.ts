@@ -158,6 +158,7 @@ describe('a collector in trouble', () => {
     finish(1);
     await until(() => series(DROPPED('export_failed')) === 41, 'another batch is given up');
     await until(() => series(UP('traces')) === 0 && log.lines.length >= 2, 'traces and metrics are down');
+    await until(() => collector.connections() <= 2, 'what was given up is cut: one connection a signal');
     expect(log.lines).toHaveLength(2);
     expect(log.lines.find(({ fields }) => fields['signal'] === 'traces')).toMatchObject({
       level: 'warn',
