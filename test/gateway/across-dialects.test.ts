@@ -186,7 +186,9 @@ test.each(PAIRS)("$name: a stream that breaks at any event ends in one error eve
       expect(received.isComplete, at).toBe(true);
       const all = eventsOf(text);
       const isError = (event: Fields): boolean =>
-        event['type'] === 'error' || event['error'] != null || event['type'] === 'response.failed';
+        event['type'] === 'error' ||
+        (typeof event['error'] === 'object' && event['error'] !== null) ||
+        event['type'] === 'response.failed';
       expect(all.filter(isError), at).toHaveLength(1);
       expect(isError(all.at(-1)!), at).toBe(true);
       expect(text, at).not.toMatch(/\[DONE\]|message_stop|response\.completed/);
