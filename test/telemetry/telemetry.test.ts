@@ -5,8 +5,9 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { until } from '../gateway/kit/until.ts';
 import { startCollector } from './collector.ts';
 
-// Real sockets and real timers: exports wait for milliseconds here, and for a collector that hangs a quarter of a second.
-const TIMING = { batchDelayMs: 5, metricsIntervalMs: 20, exportTimeoutMs: 250, closeMs: 250 };
+// Real sockets and real timers: exports wait for milliseconds here. Only a collector that never answers is waited for longer.
+const TIMING = { batchDelayMs: 5, metricsIntervalMs: 20, exportTimeoutMs: 10_000, closeMs: 10_000 };
+const IMPATIENT = { exportTimeoutMs: 250, closeMs: 50 };
 
 async function start(endpoint: string, { sampleRatio = 1, ...timing }: Partial<typeof TIMING> & { sampleRatio?: number } = {}) {
   const log = createMemoryLog();
@@ -147,12 +148,12 @@ describe('a collector that takes what it is sent', () => {
 
 describe('a collector in trouble', () => {
   test.each([
-    ['hangs', 'hang', 'no answer within 250 ms'],
-    ['answers a byte at a time, for ever', 'drip', 'no answer within 250 ms'],
-    ['refuses what it is sent', 'fail', '400'],
-  ] as const)('that %s costs a line, not a request: traces are dropped and counted', async (_, behavior, problem) => {
+    ['hangs', 'hang', 'no answer within 250 ms', IMPATIENT],
+    ['answers a byte at a time, for ever', 'drip', 'no answer within 250 ms', IMPATIENT],
+    ['refuses what it is sent', 'fail', '400', TIMING],
+  ] as const)('that %s costs a line, not a request: traces are dropped and counted', async (_, behavior, problem, timing) => {
     const collector = await startCollector(behavior);
-    const { finish, series, log } = await start(collector.endpoint);
+    const { finish, series, log } = await start(collector.endpoint, timing);
     finish(40);
     await until(() => series(DROPPED('export_failed')) === 40, 'two batches are given up');
     finish(1);
@@ -169,7 +170,8 @@ describe('a collector in trouble', () => {
   test('that is not there is asked again, and its return costs one more line', async () => {
     const gone = await startCollector();
     await gone.close();
-    const { finish, series, log } = await start(gone.endpoint, { metricsIntervalMs: 60_000 });
+    // Shorter than the exporter's own first wait before it tries again.
+    const { finish, series, log } = await start(gone.endpoint, { metricsIntervalMs: 60_000, exportTimeoutMs: 700 });
     finish(1);
     await until(() => series(DROPPED('export_failed')) === 1, 'the first is given up');
     expect(log.lines).toMatchObject([{ level: 'warn', fields: { signal: 'traces', problem: 'ECONNREFUSED' } }]);
@@ -183,7 +185,11 @@ describe('a collector in trouble', () => {
 
   test('never makes a finished request wait, and its queue ends at its bound', async () => {
     const collector = await startCollector('hang');
-    const { finish, series } = await start(collector.endpoint, { exportTimeoutMs: 60_000, metricsIntervalMs: 60_000 });
+    const { finish, series } = await start(collector.endpoint, {
+      exportTimeoutMs: 60_000,
+      metricsIntervalMs: 60_000,
+      closeMs: 50,
+    });
     finish(1);
     await until(() => collector.requests() === 1, 'an export hangs');
     finish(10_000);
