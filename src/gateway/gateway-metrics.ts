@@ -2,6 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { STAGES, type AttemptOutcome, type UsageRecord } from '#contracts/record';
 import type { Metrics } from '#runtime';
 import type { Life } from './life.ts';
+import { GARBAGE_REASONS } from './listener.ts';
 
 /** What the gateway tells Prometheus. No label is a key, a user or a path; models are those of the configuration. */
 export interface GatewayMetrics {
@@ -10,6 +11,7 @@ export interface GatewayMetrics {
   gap(us: number): void;
   upstreamError(phase: 'before_answer' | 'after_content', outcome: AttemptOutcome): void;
   unrecorded(): void;
+  malformed(reason: string): void;
   close(): void;
 }
 
@@ -61,6 +63,11 @@ export function createGatewayMetrics(metrics: Metrics, { models, openRequests, j
     'plimsoll_unrecorded_requests_total',
     'Requests of known callers without a record: served while the journal was full (journal.when_full: serve), or refused while it was half full.',
   );
+  const malformed = metrics.counter(
+    'plimsoll_malformed_requests_total',
+    'Bytes from clients that were not one unambiguous HTTP request: refused, and the connection closed.',
+    { reason: GARBAGE_REASONS },
+  );
   const delay = monitorEventLoopDelay({ resolution: 10 });
   delay.enable();
   metrics.gauge('plimsoll_open_requests', 'Requests being served.', openRequests);
@@ -100,6 +107,7 @@ export function createGatewayMetrics(metrics: Metrics, { models, openRequests, j
     gap: (us) => gaps.observe(us / 1e6),
     upstreamError: (phase, outcome) => errors.add(1, phase, outcome),
     unrecorded: () => unrecorded.add(1),
+    malformed: (reason) => malformed.add(1, reason),
     close: () => delay.disable(),
   };
 }

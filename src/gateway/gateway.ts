@@ -1,5 +1,5 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import type { Clock, Random } from '#contracts/clock';
 import type { Config } from '#contracts/config';
 import { refusal, REFUSALS, type Refusal } from '#contracts/errors';
@@ -16,7 +16,7 @@ import { createGatewayMetrics } from './gateway-metrics.ts';
 import { handle } from './handle.ts';
 import { requestIdHeaders, retryHeaders } from './headers.ts';
 import type { Keyring } from './keyring.ts';
-import { createListener } from './listener.ts';
+import { createListener, type ListenerOptions } from './listener.ts';
 import { describeModels, modelsDialect } from './models.ts';
 import { createOpenRequests } from './open-requests.ts';
 import { readinessOf, type Readiness } from './readiness.ts';
@@ -176,7 +176,8 @@ export function createGateway(options: GatewayOptions): Gateway {
   };
 
   /** A body that turns out not to be one is refused like any other; when an answer is on its way, the connection is no longer to be trusted with it. */
-  const onGarbage = (socket: Socket): boolean => {
+  const onGarbage: ListenerOptions['onGarbage'] = (socket, reason) => {
+    metrics.malformed(reason);
     const life = open.all().find(({ incoming }) => incoming.socket === socket);
     if (life === undefined) return false;
     if (life.incoming.complete || life.outgoing.headersSent) socket.destroy();

@@ -8,8 +8,12 @@ export interface ListenerOptions {
   /** One well-framed request whose turn has come; no other is being answered on its connection. */
   readonly onRequest: (incoming: IncomingMessage, outgoing: ServerResponse) => void;
   /** What follows on a connection is not HTTP. @returns true when a request is open there, which is told and ends by itself */
-  readonly onGarbage: (socket: Socket) => boolean;
+  readonly onGarbage: (socket: Socket, reason: GarbageReason) => boolean;
 }
+
+/** Why bytes are not a request: ambiguous or malformed, a head beyond the bound, or not whole in time. */
+export const GARBAGE_REASONS = ['framing', 'headers_too_large', 'timeout'] as const;
+type GarbageReason = (typeof GARBAGE_REASONS)[number];
 
 /** Longer than any client's or proxy's own idle time of a minute, so that they close first and no request meets a closed door. */
 const KEEP_ALIVE_MS = 75_000;
@@ -35,7 +39,7 @@ export function createListener({ config, onRequest, onGarbage }: ListenerOptions
       const { socket } = incoming;
       const problem = framingProblem(incoming);
       if (problem !== null) {
-        if (!onGarbage(socket)) answerAndClose(socket, '400 Bad Request', problem);
+        if (!onGarbage(socket, 'framing')) answerAndClose(socket, '400 Bad Request', problem);
         return;
       }
       if (outgoing.socket !== null) return onRequest(incoming, outgoing);
@@ -53,18 +57,19 @@ export function createListener({ config, onRequest, onGarbage }: ListenerOptions
   server.on('clientError', (error: Error & { readonly code?: string }, socket: Socket) => {
     // A client that ends its side in the middle of a request has left, however politely.
     if (!socket.writable || error.code === 'ECONNRESET' || error.code === 'HPE_INVALID_EOF_STATE') socket.destroy();
-    else if (!onGarbage(socket)) {
-      const [status, message] = CLIENT_ERRORS[error.code ?? ''] ?? NOT_HTTP;
-      answerAndClose(socket, status, message);
+    else {
+      const [status, message, reason] = CLIENT_ERRORS[error.code ?? ''] ?? NOT_HTTP;
+      if (!onGarbage(socket, reason)) answerAndClose(socket, status, message);
     }
   });
   return server;
 }
 
-const NOT_HTTP = ['400 Bad Request', 'The request is not well-formed HTTP/1.1'] as const;
-const CLIENT_ERRORS: Readonly<Record<string, readonly [status: string, message: string] | undefined>> = {
-  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'The request headers are too large'],
-  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'The request did not arrive in time'],
+type ClientError = readonly [status: string, message: string, reason: GarbageReason];
+const NOT_HTTP: ClientError = ['400 Bad Request', 'The request is not well-formed HTTP/1.1', 'framing'];
+const CLIENT_ERRORS: Readonly<Record<string, ClientError | undefined>> = {
+  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'The request headers are too large', 'headers_too_large'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'The request did not arrive in time', 'timeout'],
 };
 
 /**

@@ -95,6 +95,8 @@ test('ambiguous framing is refused once, the connection closed, and what hides b
   await Promise.all(AMBIGUOUS.map(refuse));
   expect(replica.exchanges).toHaveLength(0);
   expect(gateway.metrics()).toContain('plimsoll_open_requests 0');
+  // Node itself answers the one without a host, and tells nobody.
+  expect(gateway.metrics()).toContain(`plimsoll_malformed_requests_total{reason="framing"} ${AMBIGUOUS.length - 1}\n`);
 });
 
 test('sound framing is answered, however unusual', async () => {
@@ -193,4 +195,5 @@ test('headers beyond the bound are refused with 431', async () => {
   client.write(head([`x-a: ${'a'.repeat(40_000)}`, length]) + BODY);
   await client.closed();
   expect(client.text()).toContain('HTTP/1.1 431 ');
+  expect(gateway.metrics()).toContain('plimsoll_malformed_requests_total{reason="headers_too_large"} 1');
 });
