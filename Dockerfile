@@ -28,5 +28,5 @@ USER node
 EXPOSE 8787
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PLIMSOLL_PORT}/healthz`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "/opt/plimsoll/cli/main.js"]
+ENTRYPOINT ["node", "--no-allocation-site-pretenuring", "/opt/plimsoll/cli/main.js"]
 CMD ["serve"]

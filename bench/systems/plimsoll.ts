@@ -23,7 +23,8 @@ export const plimsoll: System = {
     const started = await startPinned({
       core: place.core,
       command: process.execPath,
-      args: [...place.nodeArgs, MAIN, 'serve'],
+      // The flag that `npm start` and the package's own command give Node: src/cli/main.ts says why.
+      args: ['--no-allocation-site-pretenuring', ...place.nodeArgs, MAIN, 'serve'],
       env: { PLIMSOLL_CONFIG: configuration, PLIMSOLL_DATA: data, PLIMSOLL_PORT: String(port) },
     });
     await waitUntilUp(started, () => answersGet(port, '/readyz'), 60_000);

@@ -1,4 +1,6 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --no-allocation-site-pretenuring
+// The flag: V8 takes the objects of a request, which live for milliseconds, for long-lived ones, allocates them in the old
+// generation, and each then keeps its whole request until a full collection. docs/performance.md has the figures.
 import { Command } from 'commander';
 import { registerModel } from './model.ts';
 import { registerServe } from './serve.ts';
