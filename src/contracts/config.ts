@@ -168,7 +168,7 @@ export const configSchema = z
     journal: z
       .strictObject({
         sync_ms: z.int().min(1).max(10_000).default(50),
-        bytes_max: bytes.default(1024 * 1024 * 1024),
+        bytes_max: bytes.min(1024 * 1024).default(1024 * 1024 * 1024),
         /** What to do with a request that could not be recorded: refuse it, or serve it and say so. */
         when_full: z.enum(['refuse', 'serve']).default('refuse'),
       })

@@ -47,6 +47,28 @@ const idOf = (number: number): string => sampleRecord(number).id;
 const numbers = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, index) => from + index);
 const syncedOf = (journal: OpenJournal): number => Number(Atomics.load(new BigInt64Array(journal.synced), 0));
 
+test('a journal with a small bound has small segments, fills up to the bound, and is never larger', async () => {
+  const files = createFaultyFiles();
+  const bytesMax = 1024 * 1024;
+  const journal = await createJournal({
+    directory: DIRECTORY,
+    clock: manualClock(),
+    random: seededRandom(1),
+    onEvent: () => {},
+    files,
+    bytesMax,
+  });
+  let taken = 0;
+  while (taken < 10_000 && journal.reserve() === null) {
+    journal.append(sampleRecord(taken++));
+    if (taken % 10 === 0) await settle();
+  }
+  expect(taken).toBeGreaterThan(500);
+  expect(journal.status()).toMatchObject({ kind: 'full', bytesMax });
+  expect(journal.status().bytesUsed).toBeLessThanOrEqual(bytesMax);
+  await journal.close();
+});
+
 test('records are on the disk after the sync interval, in one sync for all of them', async () => {
   const files = createFaultyFiles();
   const { journal, clock } = await open(files);

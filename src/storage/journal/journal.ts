@@ -19,6 +19,7 @@ export interface JournalOptions {
   readonly files?: JournalFiles;
   /** Records wait at most this long, plus the write itself, before they are on the disk. */
   readonly syncIntervalMs?: number;
+  /** Absent: 16 MiB, or an eighth of the bound where that is less. */
   readonly segmentBytes?: number;
   /** All files together; the journal never grows beyond it. At least three segments. */
   readonly bytesMax?: number;
@@ -76,8 +77,8 @@ export async function createJournal(options: JournalOptions): Promise<OpenJourna
   const files = options.files ?? createDiskFiles();
   const syncIntervalMs = options.syncIntervalMs ?? 50;
   const retryMs = options.retryMs ?? 1000;
-  const segmentBytes = options.segmentBytes ?? 16 * MEBIBYTE;
   const bytesMax = options.bytesMax ?? 1024 * MEBIBYTE;
+  const segmentBytes = options.segmentBytes ?? Math.min(16 * MEBIBYTE, Math.floor(bytesMax / 8));
   invariant(segmentBytes >= SEGMENT_BYTES_MIN, `segmentBytes must be at least ${SEGMENT_BYTES_MIN}, not ${segmentBytes}`);
   invariant(bytesMax >= 3 * segmentBytes, `bytesMax must be at least three segments (${3 * segmentBytes}), not ${bytesMax}`);
 
