@@ -76,7 +76,7 @@ function passThrough(life: Life, { bytes, fields, asked }: Received, place: Plac
       return { push: passthrough.push, end: () => [], progress: passthrough.progress };
     },
     readWhole(body) {
-      const answer = readWholeAnswer(life.dialect, body);
+      const answer = readWholeAnswer(life.dialect, body, ({ start, end }) => body.toString('utf8', start, end));
       if (answer === null) return err(refusal('upstream_broken', 'The model answered with something that is not JSON'));
       const progress = {
         ...newProgress(),

@@ -11,24 +11,20 @@ export interface WholeAnswer {
   readonly model: Span | null;
 }
 
-declare class TextDecoder {
-  decode(bytes: Uint8Array): string;
-}
-const decoder = new TextDecoder();
 const WANTED = wantedFields('model', 'usage', 'stop_reason', 'choices', 'status');
 /** Chat's `choices` hold the whole text; above this many bytes the stop reason is not worth parsing them for. */
 const CHOICES_BYTES_MAX = 65_536;
 
 /**
  * Reads a whole answer beside its way to the client.
+ * @param textOf - the text of a span of the body
  * @returns null when the bytes are not a JSON object, so that a broken answer is not passed on as a good one
  */
-export function readWholeAnswer(dialect: Dialect, body: Uint8Array): WholeAnswer | null {
+export function readWholeAnswer(dialect: Dialect, body: Uint8Array, textOf: (span: Span) => string): WholeAnswer | null {
   const outcome = scanJson(body, { depthMax: 512, valuesMax: 10_000_000, wanted: WANTED });
   if (outcome.kind !== 'fields') return null;
   const { fields } = outcome;
-  const valueOf = (span: Span | undefined): unknown =>
-    span ? JSON.parse(decoder.decode(body.subarray(span.start, span.end))) : undefined;
+  const valueOf = (span: Span | undefined): unknown => (span ? JSON.parse(textOf(span)) : undefined);
   const model = fields.get('model');
   const found = { model: model?.type === 'string' ? model : null };
   switch (dialect) {

@@ -96,6 +96,30 @@ describe('the JSON scanner', () => {
     '{"a":"\\u12g4"}',
   ])('%j is refused', (text) => expect(scan(text).kind).not.toBe('fields'));
 
+  test('long strings end where they end, with escapes and cuts anywhere', () => {
+    const long = fc.array(fc.oneof(fc.string({ minLength: 60, maxLength: 300 }), fc.constantFrom('\\', '"', '\n', 'é', '😀')), {
+      maxLength: 12,
+    });
+    fc.assert(
+      fc.property(long, fc.array(fc.nat(3000), { maxLength: 5 }), (parts, cuts) => {
+        const all = bytes(JSON.stringify({ content: parts.join(''), model: parts.join('').slice(0, 100), stream: true }));
+        const scanner = createJsonScanner(options);
+        let from = 0;
+        for (const cut of [...cuts].sort((a, b) => a - b).concat(all.length)) {
+          const to = Math.min(Math.max(cut, from), all.length);
+          expect(scanner.push(all.subarray(from, to))).toBeNull();
+          from = to;
+        }
+        const outcome = scanner.end();
+        const span = outcome.kind === 'fields' ? outcome.fields.get('model') : undefined;
+        expect(span && JSON.parse(new TextDecoder().decode(all.subarray(span.start, span.end)))).toBe(
+          parts.join('').slice(0, 100),
+        );
+        expect(outcome.kind === 'fields' && outcome.fields.get('stream')?.type).toBe('true');
+      }),
+    );
+  });
+
   test('a wanted key that is given twice is refused, even when one is written with escapes', () => {
     expect(scan('{"model":"a","model":"b"}')).toMatchObject({ kind: 'duplicate_key', key: 'model' });
     expect(scan('{"model":"a","m\\u006fdel":"b"}')).toMatchObject({ kind: 'duplicate_key', key: 'model' });
