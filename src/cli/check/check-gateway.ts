@@ -32,6 +32,8 @@ export interface CheckGatewayOptions {
   readonly json?: true;
 }
 
+const WATCH_MS = 5_000;
+
 /** Checks a gateway and prints what was found. @returns the exit code */
 export async function checkGateway(options: CheckGatewayOptions): Promise<0 | 1 | 2 | 3> {
   const headers = readHeaders(options.header);
@@ -93,6 +95,7 @@ async function run(options: CheckGatewayOptions, { probe, replica, checks }: Par
     key: options.key,
     replica,
     upstreamKey: options.upstreamKey ?? null,
+    watchMs: WATCH_MS,
     onResult: show,
     onCheck: progress.show,
   });
@@ -147,7 +150,14 @@ async function waitForGateway(replica: Replica, probe: Probe, options: CheckGate
   for (;;) {
     for (const dialect of options.dialects ?? DIALECT_NAMES) {
       const model = modelOf(options.model, dialect) ?? 'check';
-      const context = createContext({ client: CLIENTS[dialect], model, key: options.key, probe, behind: null });
+      const context = createContext({
+        client: CLIENTS[dialect],
+        model,
+        key: options.key,
+        probe,
+        behind: null,
+        watchMs: WATCH_MS,
+      });
       const turn = replica.play({ answer: say('Here.') });
       last = await context.ask({ text: turn.marker }, { timeoutMs: 5_000 });
       turn.end();

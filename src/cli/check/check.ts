@@ -27,6 +27,8 @@ export interface Context {
   readonly probe: Probe;
   /** The scripted replica behind the gateway; null without `--behind`. */
   readonly behind: Behind | null;
+  /** How long a gateway is watched before it is said not to have told the replica that its client left. */
+  readonly watchMs: number;
   /** Sends a well-formed question as this dialect's clients do. */
   ask(question?: Partial<Question>, more?: AskOptions): Promise<Reply>;
   /** Asks, and reads the answer as this dialect's clients do. */

@@ -10,6 +10,7 @@ export interface ContextOptions {
   readonly key: string | null;
   readonly probe: Probe;
   readonly behind: Behind | null;
+  readonly watchMs: number;
 }
 
 export function createContext(options: ContextOptions): Context {

@@ -29,6 +29,7 @@ export interface RunOptions {
   readonly key: string | null;
   readonly replica: Replica | null;
   readonly upstreamKey: string | null;
+  readonly watchMs: number;
   readonly onResult: (result: CheckResult) => void;
   /** Before each check: for a progress line. */
   readonly onCheck: (place: { readonly done: number; readonly total: number; readonly title: string }) => void;
@@ -89,7 +90,7 @@ async function runOne(check: Check, context: Context): Promise<Verdict> {
 
 /** After a fault a gateway may keep away from a replica for a while; that is its right. */
 const READY_WITHIN_MS = 20_000;
-const AGAIN_MS = 250;
+const AGAIN_MS = 100;
 
 /** Asks until the replica is reached and the client answered. @returns null when it was, or what came instead */
 async function waitUntilReached(context: Context, replica: Replica, withinMs: number): Promise<string | null> {
@@ -119,12 +120,12 @@ async function reach(
   dialect: DialectName,
   options: RunOptions,
 ): Promise<{ readonly verdict: Verdict; readonly context: Context | null }> {
-  const { probe, key, replica, upstreamKey, isDemanded } = options;
+  const { probe, key, replica, upstreamKey, isDemanded, watchMs } = options;
   const client = CLIENTS[dialect];
   const model = options.modelOf(dialect) ?? (await firstModel(options, dialect));
   if (model === null)
     return { context: null, verdict: unknown('no model is known', 'name one with --model; GET /v1/models named none') };
-  const outside = createContext({ client, model, key, probe, behind: null });
+  const outside = createContext({ client, model, key, probe, behind: null, watchMs });
   const turn = replica?.play({ answer: say('Here.') });
   const reply = await askUntilReady(outside, turn ? { text: turn.marker } : {});
   turn?.end();
@@ -138,7 +139,7 @@ async function reach(
       };
     const behind: Behind = { replica, upstreamKey, upstreamDialect: seen.dialect };
     return {
-      context: createContext({ client, model, key, probe, behind }),
+      context: createContext({ client, model, key, probe, behind, watchMs }),
       verdict: { kind: 'pass', because: `by ${model}, in ${seen.dialect} to the replica` },
     };
   }

@@ -7,8 +7,6 @@ import { fail, pass, unknown, type Verdict } from '../verdict.ts';
 const theme = 'Clients that leave';
 /** The replica must know within this time; the verdict says how long it took. */
 const KNOWN_WITHIN_MS = 500;
-/** How long a gateway is watched before it is said not to have told the replica. */
-const WATCHED_MS = 5_000;
 const SEEN_WITHIN_MS = 10_000;
 
 /** A client that leaves must end the work that is done for it. */
@@ -69,17 +67,17 @@ async function leave(context: Context & { readonly behind: Behind }, { stream, s
       leaving.abort();
       return fail(`the replica was not reached: ${describeReply(await asking)}`);
     }
-    if (afterText !== undefined && (await within(heard, SEEN_WITHIN_MS)) === null) {
+    if (afterText !== undefined && (await within(heard, context.watchMs)) === null) {
       leaving.abort();
       await asking;
       return unknown('no text came before the stream ended, so there was no middle to leave in', 'a gateway that streams');
     }
     const leftAtMs = performance.now();
     leaving.abort();
-    const [closed] = await Promise.all([within(seen.closed, WATCHED_MS), asking]);
+    const [closed] = await Promise.all([within(seen.closed, context.watchMs), asking]);
     const after = await context.ask({});
     const isAlive = after.kind === 'answer' && after.status === 200;
-    if (closed === null) return fail(`the replica was still at work ${WATCHED_MS / 1000} s later`);
+    if (closed === null) return fail(`the replica was still at work ${context.watchMs / 1000} s later`);
     if (!isAlive) return fail(`the next request was not answered: ${describeReply(after)}`);
     const tookMs = Math.max(0, Math.round(closed.atMs - leftAtMs));
     return tookMs <= KNOWN_WITHIN_MS ? pass(`told after ${tookMs} ms`) : fail(`told after ${tookMs} ms`);

@@ -25,7 +25,7 @@ export function errorProblems({ client }: Context, reply: Reply, { statuses }: E
 /** Official clients obey without a cap of their own. */
 const RETRY_AFTER_S_MAX = 3_600;
 
-export function retryAfterProblems(headers: Readonly<Record<string, string>>): readonly string[] {
+function retryAfterProblems(headers: Readonly<Record<string, string>>): readonly string[] {
   const seconds = headers['retry-after'];
   const ms = headers['retry-after-ms'];
   return [

@@ -56,17 +56,17 @@ export const upstreamChecks: readonly Check[] = [
       async run(context) {
         const { reply, turn } = await play(context, {
           answer: say('never'),
-          fault: { kind: 'http_error', status, message: WORDS, headers: { 'retry-after': '1', 'retry-after-ms': '1000' } },
+          fault: { kind: 'http_error', status, message: WORDS, headers: { 'retry-after': '1', 'retry-after-ms': '500' } },
         });
         const problems = [...errorProblems(context, reply, { statuses: [429, 503, 529] })];
         const [first, ...later] = turn.seen;
         if (first === undefined) return fail(`the replica was not reached: ${describeReply(reply)}`);
-        if (later.some(({ atMs }) => atMs - first.atMs < 800)) problems.push(`it was asked ${turn.seen.length} times within 1 s`);
+        if (later.some(({ atMs }) => atMs - first.atMs < 400)) problems.push(`it was asked ${turn.seen.length} times too soon`);
         if (reply.kind === 'answer') {
           const { headers } = reply;
           const waitMs = Number(headers['retry-after-ms'] ?? Number(headers['retry-after'] ?? Number.NaN) * 1_000);
           if (Number.isNaN(waitMs)) problems.push('no retry-after');
-          else if (waitMs < 500) problems.push(`retry-after is ${waitMs} ms where the replica said 1,000`);
+          else if (waitMs < 400) problems.push(`retry-after is ${waitMs} ms where the replica said 500`);
           if (headers['x-should-retry'] === 'false') problems.push('x-should-retry tells clients to give up');
           if (parseJson(reply.body.toString('utf8')) === undefined) problems.push('the body is not JSON');
         }

@@ -36,7 +36,7 @@ export interface Script {
   readonly beforePiece?: (index: number) => Promise<void>;
 }
 
-export const SCRIPTED_USAGE = { input: 21, cacheRead: 0, output: 7 } as const;
+const SCRIPTED_USAGE = { input: 21, cacheRead: 0, output: 7 } as const;
 
 /** An answer of plain text. */
 export function say(...pieces: readonly string[]): ScriptedAnswer {

@@ -229,9 +229,9 @@ export function anthropicSdkChecks(Anthropic: AnthropicClass, name: SdkName): re
         if (seen === undefined) return fail(`the replica was not reached: ${describeError(thrown)}`);
         const closed = await Promise.race([
           seen.closed,
-          new Promise<null>((resolve) => setTimeout(() => resolve(null), 5_000).unref()),
+          new Promise<null>((resolve) => setTimeout(() => resolve(null), context.watchMs).unref()),
         ]);
-        if (closed === null) return fail('the replica was still at work 5 s later');
+        if (closed === null) return fail(`the replica was still at work ${context.watchMs / 1000} s later`);
         return threw(thrown, Anthropic.APIUserAbortError, 'APIUserAbortError');
       },
     }),
