@@ -234,6 +234,7 @@ export function createGateway(options: GatewayOptions): Gateway {
           };
         });
       }
+      isCut = true;
       closeIdle();
       metrics.close();
       await Promise.all([

@@ -197,6 +197,19 @@ test.each(PAIRS)("$name: a stream that breaks at any event ends in one error eve
   }
 });
 
+test('an engine that leaves out [DONE] has still said why it stopped, and the client gets the end of its dialect', async () => {
+  const pair = PAIRS[0]!;
+  const { gateway } = await start(pair, (exchange) => exchange.events(pair.engine.events(WORDS).slice(0, -1).join('')));
+  const received = await ask(gateway.port, {
+    path: pair.client.path,
+    key: gateway.key,
+    body: pair.client.request({ stream: true }),
+  });
+  expect(received.body.toString()).toContain('event: message_stop\n');
+  expect(received.body.toString()).not.toContain('event: error');
+  expect(gateway.records).toMatchObject([{ outcome: 'answered', stopReason: 'end_turn' }]);
+});
+
 test('what the engine cannot say is a 400 that names the field, and no replica hears of it', async () => {
   for (const [pair, more] of [
     [PAIRS[0]!, { tools: [{ type: 'web_search_20250305', name: 'web_search' }] }],

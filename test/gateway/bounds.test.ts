@@ -218,3 +218,49 @@ test('a very large event passes whole', async () => {
   });
   expect(received.body.equals(Buffer.from(events))).toBe(true);
 });
+
+test('answers whose last events fill the socket leave the connection to the replica as good as new', async () => {
+  const events = answers.messagesEvents(['w'.repeat(40_000)], 'harbor-1').join('');
+  const replica = await startReplica(async (exchange) => {
+    exchange.head(200);
+    exchange.chunk(events);
+    await new Promise((resolve) => setImmediate(resolve));
+    exchange.last();
+  });
+  const gateway = await startGateway({ config: poolOf([replica], { upstreamModel: 'harbor-1' }) });
+  for (let round = 0; round < 5; round++) {
+    const client = await connectRaw(gateway.port);
+    const body = JSON.stringify(answers.messagesRequest({ stream: true }));
+    client.socket.pause(); // it does not read until the answer has ended
+    client.write(
+      `POST ${answers.MESSAGES} HTTP/1.1\r\nhost: x\r\nanthropic-version: 2023-06-01\r\nx-api-key: ${gateway.key}\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    );
+    await until(() => gateway.records.length === round + 1, 'the answer has ended');
+    client.socket.resume();
+    await client.says('message_stop');
+    client.destroy();
+    // The end of the replica's bytes is taken in although nobody waits for it.
+    await until(() => replica.exchanges.at(-1)!.socket.writableLength === 0, 'it has all been sent');
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(replica.connections().taken).toBe(1);
+});
+
+test('what comes before content is held up to a bound, and then passed on', async () => {
+  const pings = 'event: ping\ndata: {"type":"ping"}\n\n'.repeat(9_000);
+  const replica = await startReplica((exchange) => {
+    exchange.head(200);
+    exchange.chunk(pings);
+  });
+  const gateway = await startGateway({ config: poolOf([replica]) });
+  const request = open(gateway.port, {
+    path: answers.MESSAGES,
+    key: gateway.key,
+    body: answers.messagesRequest({ stream: true }),
+  });
+  await until(() => request.received().body.length === pings.length, 'the pings have come');
+  replica.exchanges[0]!.socket.end();
+  const received = await request.answer;
+  expect(received.body.subarray(pings.length).toString()).toMatch(/^event: error\n/);
+  expect(gateway.records).toMatchObject([{ outcome: 'broken' }]);
+});

@@ -119,3 +119,21 @@ test('a new configuration takes effect between requests, and the old one lasts a
   expect((await request.answer).body.toString()).toContain('first');
   await until(() => first.connections().open === 0, 'the old replica is let go');
 });
+
+test('a request that arrives when nothing is taken any more is told so, and no replica hears of it', async () => {
+  const replica = await startReplica();
+  const gateway = await startGateway({ config: poolOf([replica]) });
+  const client = await connectRaw(gateway.port);
+  const body = JSON.stringify(answers.chatRequest());
+  const head = `POST ${answers.CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${gateway.key}\r\ncontent-length: ${body.length}\r\n\r\n`;
+  client.write(head.slice(0, 30));
+  await until(() => gateway.metrics().length > 0, 'a turn of the loop');
+  const closing = gateway.close();
+  await new Promise((resolve) => setImmediate(resolve));
+  client.write(head.slice(30) + body);
+  await client.closed();
+  expect(client.text()).toContain('HTTP/1.1 503 ');
+  await closing;
+  expect(replica.exchanges).toHaveLength(0);
+  expect(gateway.records).toMatchObject([{ outcome: 'shut_down', code: 'shutting_down' }]);
+});
