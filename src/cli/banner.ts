@@ -11,6 +11,9 @@ export interface Banner {
   readonly isJson: boolean;
 }
 
+/** How this very program is called: by its script in a clone, by its name from the package. */
+const COMMAND = import.meta.url.endsWith('.ts') ? 'npm run plimsoll --' : 'npx plimsoll';
+
 /** Says what is served, where the keys are (never the keys), and a line that works when it is pasted. */
 export function printBanner({ address, models, firstKeysPath, isNew, missingModel, isJson }: Banner): void {
   const host = address.host === '0.0.0.0' || address.host === '::' ? '127.0.0.1' : address.host;
@@ -28,7 +31,7 @@ export function printBanner({ address, models, firstKeysPath, isNew, missingMode
     ...models.map(({ id, displayName }) => `  ${id.padEnd(20)} ${displayName}`),
     ...(missingModel === null
       ? []
-      : [`  ${'smollm2'.padEnd(20)} not here yet; a real, small model: npm run plimsoll -- model pull smollm2`]),
+      : [`  ${'smollm2'.padEnd(20)} not here yet; a real, small model: ${COMMAND} model pull smollm2`]),
     '',
     `Keys: ${keys}${isNew ? ' (made just now)' : ''}`,
     'Try it:',

@@ -108,6 +108,8 @@ async function serve(options: ServeOptions, environment: Environment, version: s
   // Nothing is lost: they are in the journal, which the next start reads.
   const onUndrained = (error: unknown): void =>
     log.info('usage records wait in the journal for the next start', { because: String(error) });
+  // Before anyone can know that we listen: a signal in between must not be a kill.
+  const signaled = untilSignal();
   const address = await gateway.listen().catch((error: unknown) => cannotListen(error, served));
   printBanner({
     address,
@@ -119,7 +121,7 @@ async function serve(options: ServeOptions, environment: Environment, version: s
   });
 
   reloadOnHangup({ options, parts, gateway, telemetry, current: { config: served, topology } });
-  await untilSignal();
+  await signaled;
   log.info('shutting down');
   await gateway.close();
   await journal.flush();

@@ -27,7 +27,10 @@ export async function loadModel(options: LoadOptions): Promise<Result<TokenModel
   }
   const library = await importLibrary();
   if (library === null)
-    return err({ kind: 'library_missing', message: 'llama.cpp is not installed: npm install node-llama-cpp@3.21.1' });
+    return err({
+      kind: 'library_missing',
+      message: 'llama.cpp is not installed: npm install --omit=optional node-llama-cpp@3.21.1 @node-llama-cpp/linux-x64@3.21.1',
+    });
   try {
     return ok(await openModel(library, options));
   } catch (error) {

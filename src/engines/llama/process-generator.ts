@@ -129,7 +129,8 @@ export function createProcessGenerator({ entry, load, clock, queueMax, onStatus 
 /** What the operator can do about it; in words safe for clients too. */
 const REMEDIES = {
   model_missing: 'its file is missing; for SmolLM2 the command that gets it is `plimsoll model pull smollm2`',
-  library_missing: 'llama.cpp is not installed; the command that installs it is `npm install node-llama-cpp@3.21.1`',
+  library_missing:
+    'llama.cpp is not installed; the command that installs it is `npm install --omit=optional node-llama-cpp@3.21.1 @node-llama-cpp/linux-x64@3.21.1`',
   load_failed: 'its file could not be loaded; the log says why',
 } as const satisfies Record<LoadFailure['kind'], string>;
 
