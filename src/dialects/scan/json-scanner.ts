@@ -270,7 +270,7 @@ class Scanner implements JsonScanner {
     if (this.#depth !== 1) return null;
     const { wanted } = this.#options;
     let key: string | null;
-    if (this.#keyBytes === null) key = find(wanted, chunk, this.#keyStart, end);
+    if (this.#keyBytes === null) key = findName(wanted, chunk, this.#keyStart, end);
     else {
       this.#keepKey(chunk, end);
       const decoded = decodeKey(this.#keyBytes, this.#isKeyEscaped);
@@ -370,7 +370,8 @@ function stepNumber(state: number, byte: number): number {
   }
 }
 
-function find(wanted: WantedFields, chunk: Uint8Array, start: number, end: number): string | null {
+/** Which of the names stands in `chunk` from `start` to `end`; null when none does. */
+export function findName(wanted: WantedFields, chunk: Uint8Array, start: number, end: number): string | null {
   const candidates = wanted.byLength[end - start];
   if (candidates === undefined) return null;
   next: for (const { name, bytes } of candidates) {

@@ -1,3 +1,5 @@
+import { findName, wantedFields } from '../scan/json-scanner.ts';
+
 /**
  * Cuts a byte stream into whole server-sent events, without copying those that arrive whole and without reading what they say.
  * A piece of an event that has not ended is kept until it has, so what is handed on can always be followed by an event of ours.
@@ -122,7 +124,7 @@ export function readFrame(bytes: Uint8Array, start: number, end: number): FrameP
           dataStart = valueStart;
           dataEnd = lineEnd;
         }
-      } else if (colon - line === 5 && bytes[line] === 0x65) name = latin1(bytes, valueStart, lineEnd);
+      } else if (colon - line === 5 && bytes[line] === 0x65) name = nameAt(bytes, valueStart, lineEnd);
     }
     line = next;
   }
@@ -145,8 +147,27 @@ function fieldColon(bytes: Uint8Array, start: number, end: number): number {
   return -1;
 }
 
-function latin1(bytes: Uint8Array, start: number, end: number): string {
+/** Names longer than this are no server's; what follows is left out. */
+const NAME_BYTES_MAX = 64;
+
+/** The event's name. Those that are known are compared, not built: most events of a stream are one and the same. */
+function nameAt(bytes: Uint8Array, start: number, end: number): string {
+  const known = findName(KNOWN_NAMES, bytes, start, end);
+  if (known !== null) return known;
   let text = '';
-  for (let i = start; i < end && i < start + 64; i++) text += String.fromCharCode(bytes[i] as number);
+  for (let i = start; i < end && i < start + NAME_BYTES_MAX; i++) text += String.fromCharCode(bytes[i] as number);
   return text;
 }
+
+/** The names that a stream repeats. */
+const KNOWN_NAMES = wantedFields(
+  'content_block_delta',
+  'content_block_start',
+  'content_block_stop',
+  'message_start',
+  'message_delta',
+  'message_stop',
+  'ping',
+  'response.output_text.delta',
+  'response.function_call_arguments.delta',
+);
