@@ -34,15 +34,25 @@ export const brokenChecks: readonly Check[] = [
       afterPieces: 0,
     },
   ),
-  beforeContent('broken.reset-before-head', 'a connection that breaks before the answer is a 5xx in the dialect’s envelope', {
-    kind: 'reset',
-    at: 'before_head',
-  }),
+  beforeContent(
+    'broken.reset-before-head',
+    'a connection that breaks before the answer is a 5xx in the dialect’s envelope',
+    {
+      kind: 'reset',
+      at: 'before_head',
+    },
+    { isInEnvelope: true },
+  ),
   wholeFault('broken.reset-whole', 'a whole answer that breaks half way never arrives as a 200 cut short', {
     kind: 'reset',
     at: { afterPieces: 0 },
   }),
-  wholeFault('broken.not-json', 'a 200 of the replica that is no answer is a 5xx in the dialect’s envelope', { kind: 'garbage' }),
+  wholeFault(
+    'broken.not-json',
+    'a 200 of the replica that is no answer is a 5xx in the dialect’s envelope',
+    { kind: 'garbage' },
+    { isInEnvelope: true },
+  ),
 ];
 
 function midStream(id: string, title: string, fault: Fault): Check {
@@ -55,10 +65,8 @@ function midStream(id: string, title: string, fault: Fault): Check {
       const played = await play(context, { answer: ANSWER, fault }, { stream: true });
       const { reply, seen } = played;
       if (seen === null) return fail(`the replica was not reached: ${describeReply(reply)}`);
-      if (reply.kind === 'nothing' || reply.status !== 200)
-        return reply.kind === 'answer'
-          ? judge(errorProblems(context, reply, { statuses: FAILED }), `held back, then ${describeReply(reply)}`)
-          : fail(describeReply(reply));
+      if (reply.kind === 'nothing') return fail(describeReply(reply));
+      if (reply.status !== 200) return failedOutright(reply.status, 'held back, then ');
       return noticed(played, 'one two ');
     },
   });
@@ -78,7 +86,11 @@ function midStream(id: string, title: string, fault: Fault): Check {
 
 const FAILED = [500, 502, 503, 504, 529];
 
-function beforeContent(id: string, title: string, fault: Fault): Check {
+function failedOutright(status: number, before = '', after = ''): Verdict {
+  return FAILED.includes(status) ? pass(`${before}status ${status}${after}`) : fail(`${before}status ${status}${after}`);
+}
+
+function beforeContent(id: string, title: string, fault: Fault, { isInEnvelope = false } = {}): Check {
   return behindCheck({
     id,
     theme,
@@ -90,14 +102,16 @@ function beforeContent(id: string, title: string, fault: Fault): Check {
       const attempts = turn.seen.length === 1 ? '' : `, after ${turn.seen.length} attempts`;
       if (reply.kind === 'nothing') return fail(describeReply(reply));
       if (reply.status !== 200)
-        return judge(errorProblems(context, reply, { statuses: FAILED }), `${describeReply(reply)}${attempts}`);
+        return isInEnvelope
+          ? judge(errorProblems(context, reply, { statuses: FAILED }), `${describeReply(reply)}${attempts}`)
+          : failedOutright(reply.status, '', attempts);
       if (heard.error !== null) return pass(`an error event: ${quote(heard.error.type)}${attempts}`);
       return reply.end === 'broken' ? pass('the connection was broken, which clients notice') : fail('an empty success');
     },
   });
 }
 
-function wholeFault(id: string, title: string, fault: Fault): Check {
+function wholeFault(id: string, title: string, fault: Fault, { isInEnvelope = false } = {}): Check {
   return behindCheck({
     id,
     theme,
@@ -107,7 +121,9 @@ function wholeFault(id: string, title: string, fault: Fault): Check {
       const { reply, seen } = await play(context, { answer: ANSWER, fault });
       if (seen === null) return fail(`the replica was not reached: ${describeReply(reply)}`);
       if (reply.kind === 'answer' && reply.end === 'broken') return pass('the connection was broken, which clients notice');
-      return judge(errorProblems(context, reply, { statuses: FAILED }), describeReply(reply));
+      if (isInEnvelope || reply.kind === 'nothing')
+        return judge(errorProblems(context, reply, { statuses: FAILED }), describeReply(reply));
+      return failedOutright(reply.status);
     },
   });
 }

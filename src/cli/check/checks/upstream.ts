@@ -51,7 +51,7 @@ export const upstreamChecks: readonly Check[] = [
     behindCheck({
       id: `upstream.busy-${status}`,
       theme,
-      title: `a ${status} of the replica reaches the client as one to try again later, and its retry-after is kept`,
+      title: `a ${status} of the replica reaches the client in its envelope as one to try again later, and its retry-after is kept`,
       dialects: DIALECT_NAMES,
       async run(context) {
         const { reply, turn } = await play(context, {

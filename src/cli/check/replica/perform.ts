@@ -43,8 +43,16 @@ async function performWhole({ answer, fault, beforePiece }: Script, { writer, ou
     return;
   }
   await written(outgoing, bytes.subarray(0, Math.ceil(bytes.length / 2)));
+  await settled();
   if (fault.kind === 'reset') outgoing.socket?.resetAndDestroy();
   else if (fault.kind === 'cut') outgoing.end();
+}
+
+/** A reset takes back what the other side has not read yet: what was said before it is given time to be heard. */
+const SETTLED_MS = 100;
+
+function settled(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, SETTLED_MS));
 }
 
 async function performStream(
@@ -56,7 +64,10 @@ async function performStream(
   let pieces = 0;
   for (const frame of writer.stream(answer, request)) {
     if (outgoing.destroyed) return;
-    if (isDue(fault, pieces, frame)) return strike(fault, outgoing, writer);
+    if (isDue(fault, pieces, frame)) {
+      if (pieces > 0) await settled();
+      return strike(fault, outgoing, writer);
+    }
     if (frame.isContent) {
       await beforePiece?.(pieces);
       pieces++;
@@ -81,7 +92,7 @@ function strike(fault: Fault, outgoing: ServerResponse, writer: ReplicaWriter): 
   else if (fault.kind === 'error_event') outgoing.end(writer.errorEvent('The replica is overloaded.'));
 }
 
-/** A write that is in the kernel's hands, so that a fault after it does not take it back. */
+/** A write that is in the kernel's hands. */
 function written(outgoing: ServerResponse, bytes: Buffer): Promise<void> {
   return new Promise((resolve) => {
     outgoing.once('close', resolve);
