@@ -8,13 +8,18 @@ export const pass = (because: string): Verdict => ({ kind: 'pass', because });
 export const fail = (because: string): Verdict => ({ kind: 'fail', because });
 export const unknown = (because: string, wouldSettle: string): Verdict => ({ kind: 'unknown', because, wouldSettle });
 
-/** Passes when nothing is wrong, and fails with everything that is. */
+/** As many problems as a line of a report can bear. */
+const PROBLEMS_MAX = 4;
+
+/** Passes when nothing is wrong, and fails with what is, each said once. */
 export function judge(problems: readonly string[], whenNone: string): Verdict {
-  return problems.length === 0 ? pass(whenNone) : fail(problems.join('; '));
+  const distinct = [...new Set(problems)];
+  if (distinct.length === 0) return pass(whenNone);
+  const more = distinct.length > PROBLEMS_MAX ? `; and ${distinct.length - PROBLEMS_MAX} more` : '';
+  return fail(`${distinct.slice(0, PROBLEMS_MAX).join('; ')}${more}`);
 }
 
 /** Text from a gateway, cut short for a report. */
 export function quote(text: string, charactersMax = 120): string {
-  const line = JSON.stringify(text.length > charactersMax ? `${text.slice(0, charactersMax)}…` : text);
-  return line;
+  return JSON.stringify(text.length > charactersMax ? `${text.slice(0, charactersMax)}…` : text);
 }
