@@ -13,7 +13,7 @@ test('docs/configuration.md gives every default as the schema has it', () => {
   if (!parsed.ok) throw new Error('the empty configuration does not parse');
   for (const [key, said] of rowsOf(keys)) {
     const value = key.split('.').reduce<unknown>((at, name) => (at as Record<string, unknown> | undefined)?.[name], parsed.value);
-    const expected = value === undefined ? 'none' : `\`${typeof value === 'object' ? JSON.stringify(value) : String(value)}\``;
+    const expected = value === undefined ? 'none' : `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
     if (key !== 'limits.defaults') expect(`${key}: ${said}`).toBe(`${key}: ${expected}`);
   }
 });

@@ -1,2 +1,2 @@
-export { InvariantViolated, invariant, unreachable } from './invariant.ts';
+export { invariant, unreachable } from './invariant.ts';
 export { err, ok, type Result } from './result.ts';

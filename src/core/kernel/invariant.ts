@@ -1,5 +1,5 @@
 /** Thrown when something that cannot happen did; becomes one 500 at the edge, never a steering device. */
-export class InvariantViolated extends Error {
+class InvariantViolated extends Error {
   override readonly name = 'InvariantViolated';
 }
 
