@@ -47,7 +47,7 @@ async function runSuite({ url, dialects = DIALECT_NAMES, withSdks, ...rest }: Ru
     dialects,
     checks: [...(withSdks ? await loadSdkChecks(SDKS, ROOT) : []), ...ALL_CHECKS],
     isDemanded: true,
-    watchMs: 600,
+    watchMs: 1_200,
     onResult: (result) => results.push(result),
     onCheck: () => undefined,
   });
