@@ -5,7 +5,7 @@ const client = new Anthropic({ baseURL: process.env.PLIMSOLL_URL ?? 'http://127.
 const system = 'You are a friendly assistant who answers in one or two short sentences. '.repeat(8);
 const messages = [];
 
-for (const question of ['Give me a tip for sleeping well.', 'Why does that help?', 'Thank you! Sum it up in five words.']) {
+for (const question of ['Give me three tips for sleeping well.', 'Which one should I try first?', 'Thank you. Good night!']) {
   messages.push({ role: 'user', content: question });
   const started = performance.now();
   let firstTokenMs = 0;

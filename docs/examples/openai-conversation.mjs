@@ -2,7 +2,7 @@
 import OpenAI from 'openai';
 
 const client = new OpenAI({ baseURL: `${process.env.PLIMSOLL_URL ?? 'http://127.0.0.1:8787'}/v1`, apiKey: process.env.PLIMSOLL_API_KEY });
-const question = 'Give me a tip for sleeping well.';
+const question = 'Give me three tips for sleeping well.';
 
 console.log(`> ${question}   (chat.completions, streamed)`);
 const chat = await client.chat.completions.create({
