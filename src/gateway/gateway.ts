@@ -2,23 +2,19 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Clock, Random } from '#contracts/clock';
 import type { Config } from '#contracts/config';
-import { refusal, REFUSALS, type Refusal } from '#contracts/errors';
 import type { Dialect, Operation, UsageRecord } from '#contracts/record';
 import { createRetryBudget } from '#core/routing';
-import { writeErrorBody } from '#dialects';
 import type { Log, Metrics } from '#runtime';
 import type { Journal } from '#storage';
 import { BadFraming, ShuttingDown } from './abort-reasons.ts';
 import { createAdmission } from './admit.ts';
-import { authenticate } from './authenticate.ts';
 import type { Door } from './door.ts';
 import { createGatewayMetrics } from './gateway-metrics.ts';
 import { handle } from './handle.ts';
-import { requestIdHeaders, retryHeaders } from './headers.ts';
 import type { Keyring } from './keyring.ts';
-import { createListener, type ListenerOptions } from './listener.ts';
-import { describeModels, modelsDialect } from './models.ts';
+import { createListener, endConnections, type ListenerOptions } from './listener.ts';
 import { createOpenRequests } from './open-requests.ts';
+import { createOtherRoutes, type Audience } from './other-routes.ts';
 import { readinessOf, type Readiness } from './readiness.ts';
 import type { Topology } from './topology.ts';
 import { createTranslator } from './translation.ts';
@@ -117,63 +113,32 @@ export function createGateway(options: GatewayOptions): Gateway {
 
   const readiness = (): Readiness =>
     readinessOf({ isDraining, topology, journal: journal.status(), refusesUnrecorded: config.journal.when_full === 'refuse' });
+  const otherRoutes = createOtherRoutes({
+    readiness,
+    served: () => ({ topology, sinceMs: topologyAtMs }),
+    keyring,
+    random,
+    ...(options.operator && { operator: options.operator }),
+  });
 
   const onRequest =
-    (audience: 'all' | 'clients' | 'operators') =>
+    (audience: Audience) =>
     (incoming: IncomingMessage, outgoing: ServerResponse): void => {
       if (isDraining) outgoing.shouldKeepAlive = false;
       const url = incoming.url ?? '/';
       const query = url.indexOf('?');
       const path = query === -1 ? url : url.slice(0, query);
       const route = audience === 'operators' ? undefined : ROUTES.get(path);
-      if (route && incoming.method === 'POST') {
-        // `handle` ends every request itself, whatever happens in it.
-        void handle(current, incoming, outgoing, route);
-        return;
-      }
-      if (path === '/healthz') return respond(outgoing, 200, { status: 'ok' });
-      if (path === '/readyz') {
-        const { isReady, because } = readiness();
-        return respond(outgoing, isReady ? 200 : 503, { ready: isReady, because });
-      }
-      if (audience !== 'clients' && options.operator && (path === '/metrics' || path.startsWith('/admin/')))
-        return options.operator(incoming, outgoing);
-      incoming.resume(); // no other path has a body to read
-      if (audience === 'operators')
-        return respond(outgoing, 404, { error: { type: 'not_found', message: 'No such path on the operator listener' } });
-      if (path === '/v1/models' || path.startsWith('/v1/models/'))
-        return models(incoming, outgoing, { path, search: new URLSearchParams(query === -1 ? '' : url.slice(query)) });
-      if (path === '/' && incoming.method === 'HEAD') return respond(outgoing, 200, {});
-      const method = route && refusal('method_not_allowed', `${path} takes POST`);
-      refuse(outgoing, modelsDialect(incoming), method ?? refusal('not_found', 'No such path'));
+      // `handle` ends every request itself, whatever happens in it.
+      if (route && incoming.method === 'POST') void handle(current, incoming, outgoing, route);
+      else
+        otherRoutes(incoming, outgoing, {
+          path,
+          search: query === -1 ? '' : url.slice(query),
+          audience,
+          takesPost: route !== undefined,
+        });
     };
-
-  const refuse = (outgoing: ServerResponse, dialect: Dialect, problem: Refusal): void => {
-    const id = `req_${random.hex(12)}`;
-    const body = writeErrorBody(dialect, problem, id);
-    outgoing.writeHead(REFUSALS[problem.code].status, {
-      'content-type': 'application/json',
-      ...requestIdHeaders({ dialect, id }),
-      ...retryHeaders(problem),
-    });
-    outgoing.end(body);
-  };
-
-  const models = (
-    incoming: IncomingMessage,
-    outgoing: ServerResponse,
-    { path, search }: { readonly path: string; readonly search: URLSearchParams },
-  ): void => {
-    const dialect = modelsDialect(incoming);
-    if (incoming.method !== 'GET' && incoming.method !== 'HEAD')
-      return refuse(outgoing, dialect, refusal('method_not_allowed', `${path} takes GET`));
-    const caller = authenticate(incoming, keyring, 'api');
-    if (!caller.ok) return refuse(outgoing, dialect, caller.error);
-    const id = decodePath(path.slice('/v1/models/'.length));
-    const described = describeModels(topology, { dialect, id, search, createdAtMs: topologyAtMs });
-    if (!described.ok) return refuse(outgoing, dialect, described.error);
-    respond(outgoing, 200, described.value, requestIdHeaders({ dialect, id: `req_${random.hex(12)}` }));
-  };
 
   /** A body that turns out not to be one is refused like any other; when an answer is on its way, the connection is no longer to be trusted with it. */
   const onGarbage: ListenerOptions['onGarbage'] = (socket, reason) => {
@@ -186,7 +151,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   };
 
   const servers: Server[] = [];
-  const open_ = (audience: 'all' | 'clients' | 'operators', host: string, port: number): Promise<AddressInfo> => {
+  const openListener = (audience: Audience, host: string, port: number): Promise<AddressInfo> => {
     const server = createListener({ config, onRequest: onRequest(audience), onGarbage });
     servers.push(server);
     return new Promise((resolve, reject) => {
@@ -202,8 +167,8 @@ export function createGateway(options: GatewayOptions): Gateway {
   return {
     async listen() {
       const { listen } = config;
-      const { port } = await open_(listen.admin ? 'clients' : 'all', listen.host, listen.port);
-      const admin = listen.admin ? await open_('operators', listen.admin.host, listen.admin.port) : null;
+      const { port } = await openListener(listen.admin ? 'clients' : 'all', listen.host, listen.port);
+      const admin = listen.admin ? await openListener('operators', listen.admin.host, listen.admin.port) : null;
       return { host: listen.host, port, adminPort: admin?.port ?? null };
     },
     readiness,
@@ -242,38 +207,7 @@ export function createGateway(options: GatewayOptions): Gateway {
         topology.close(new Set()),
         ...retired.map((old) => old.close(new Set(topology.pools))),
       ]);
-      // Last bytes of the last answers are on their way; what is left after a moment is a client that does not read.
-      await new Promise<void>((resolve) => {
-        const force = clock.after(500, () => servers.forEach((server) => server.closeAllConnections()));
-        void Promise.all(
-          servers.map(
-            (server) =>
-              new Promise<void>((done) =>
-                server.listening
-                  ? server.once('close', done)
-                  : server.getConnections((_, count) => (count > 0 ? server.once('close', done) : done())),
-              ),
-          ),
-        ).then(() => {
-          force.cancel();
-          resolve();
-        });
-      });
+      await endConnections(servers, clock);
     },
   };
-}
-
-function respond(outgoing: ServerResponse, status: number, body: unknown, headers: Record<string, string> = {}): void {
-  outgoing.writeHead(status, { 'content-type': 'application/json', ...headers });
-  outgoing.end(JSON.stringify(body));
-}
-
-/** A path segment, decoded; null when it is empty. What cannot be decoded is looked up as it is, and not found. */
-function decodePath(segment: string): string | null {
-  if (segment === '') return null;
-  try {
-    return decodeURIComponent(segment);
-  } catch {
-    return segment;
-  }
 }

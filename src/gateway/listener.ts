@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Clock } from '#contracts/clock';
 import type { Config } from '#contracts/config';
 import { framingProblem } from './framing.ts';
 
@@ -82,4 +83,20 @@ function answerAndClose(socket: Socket, status: string, message: string): void {
     `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
   socket.destroySoon();
+}
+
+/** How long the last bytes of the last answers may take; what is left after that is a client that does not read. */
+const LAST_BYTES_MS = 500;
+
+/** Waits until every connection of servers that no longer accept has ended, and ends those that do not. */
+export async function endConnections(servers: readonly Server[], clock: Clock): Promise<void> {
+  const force = clock.after(LAST_BYTES_MS, () => servers.forEach((server) => server.closeAllConnections()));
+  await Promise.all(servers.map(untilClosed));
+  force.cancel();
+}
+
+function untilClosed(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.getConnections((_, count) => (server.listening || count > 0 ? server.once('close', () => resolve()) : resolve()));
+  });
 }
