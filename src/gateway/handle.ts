@@ -7,7 +7,7 @@ import type { Door } from './door.ts';
 import { finish, refused, type Ending } from './finish.ts';
 import { Life } from './life.ts';
 import { prepare } from './prepare.ts';
-import { receiveBody, receiveHead, type Received } from './receive.ts';
+import { needsVersionCheck, receiveBody, receiveHead, versionOf, type Received } from './receive.ts';
 import type { Place } from './topology.ts';
 import { tryOnce } from './try-once.ts';
 
@@ -53,6 +53,10 @@ async function answer(door: Door, life: Life): Promise<Ending> {
   life.enter('receive');
   const received = await receiveBody(life, door);
   if (!received.ok) return refused(received.error);
+  if (needsVersionCheck(life, received.value)) {
+    const broken = await door.translator.checkVersion(versionOf(life.incoming), received.value.bytes, life.signal);
+    if (broken) return refused(broken);
+  }
 
   // 3. Admit: limits and journal space, all or nothing.
   life.enter('admit');

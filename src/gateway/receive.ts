@@ -2,7 +2,6 @@ import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import type { Config } from '#contracts/config';
 import { refusal, type Refusal } from '#contracts/errors';
-import type { Json } from '#contracts/prompt';
 import { err, ok, type Result } from '#core/kernel';
 import {
   ASKED_FIELDS,
@@ -94,7 +93,7 @@ function readBody(life: Life, scanner: JsonScanner, bytes: Buffer): Result<Recei
   if (!isUtf8(bytes)) return err(refusal('invalid_request', 'The request body is not valid UTF-8'));
   const asked = readAsked(life.dialect, life.operation, scanned.fields, ({ start, end }) => bytes.toString('utf8', start, end));
   if (!asked.ok) return asked;
-  const broken = life.dialect === 'anthropic' ? checkBodyVersion(versionOf(life.incoming), bytes, asked.value) : null;
+  const broken = life.dialect === 'anthropic' ? checkSampling(versionOf(life.incoming), asked.value) : null;
   if (broken) return err(broken);
   const conversation = conversationOf(life.incoming, asked.value);
   if (!conversation.ok) return conversation;
@@ -146,7 +145,7 @@ function refusalOfScan(problem: ScanProblem): Refusal {
   }
 }
 
-function versionOf(incoming: IncomingMessage): string | undefined {
+export function versionOf(incoming: IncomingMessage): string | undefined {
   const version = incoming.headers['anthropic-version'];
   return typeof version === 'string' ? version : undefined;
 }
@@ -154,13 +153,17 @@ function versionOf(incoming: IncomingMessage): string | undefined {
 /** Words without which no rule of a version that looks inside `messages` can be broken. */
 const VERSIONED_WORDS = ['"document"', '"citations"'] as const;
 
-/** The rules of Anthropic's API version. Only a body that could break one of those about messages is parsed for them. */
-function checkBodyVersion(version: string | undefined, bytes: Buffer, asked: Asked): Refusal | null {
-  const sampling = checkVersion(version, Object.fromEntries(asked.sampling.map((field) => [field, null])));
-  if (sampling || version === OLDEST_VERSION) return sampling;
-  return VERSIONED_WORDS.some((word) => bytes.includes(word))
-    ? checkVersion(version, JSON.parse(bytes.toString('utf8')) as Json)
-    : null;
+/** The rules of Anthropic's API version about fields that have been read anyway. */
+const checkSampling = (version: string | undefined, { sampling }: Asked): Refusal | null =>
+  checkVersion(version, Object.fromEntries(sampling.map((field) => [field, null])));
+
+/**
+ * Could this body break a rule of its version about what stands inside `messages`? Only then is it parsed for them, which takes
+ * long for a large one.
+ */
+export function needsVersionCheck({ dialect, incoming }: Life, { bytes }: Received): boolean {
+  if (dialect !== 'anthropic' || versionOf(incoming) === OLDEST_VERSION) return false;
+  return VERSIONED_WORDS.some((word) => bytes.includes(word));
 }
 
 const OLDEST_VERSION = '2023-06-01';

@@ -1,17 +1,19 @@
 import { Worker } from 'node:worker_threads';
 import { refusal, type Refusal } from '#contracts/errors';
 import type { Dialect } from '#contracts/record';
-import { err, ok, type Result } from '#core/kernel';
+import { err, invariant, ok, type Result } from '#core/kernel';
 import { createAnswerTranslator, parseJson, translateAnswer, translateError, type AnswerTranslation } from '#dialects';
 import type { EndSignal } from './end-signal.ts';
 import type { WholeForClient } from './prepare.ts';
 import { refusalOfAbort } from './refusal-of-abort.ts';
 import type { Relay } from './relay.ts';
-import { translateBody, type BodyTranslation, type TranslatedBody } from './translate-body.ts';
+import { workOnBody, type BodyTranslation, type BodyWork, type TranslatedBody } from './translate-body.ts';
 
-/** Translates request bodies: small ones here and now, large ones in a thread, so that no other request waits for them. */
+/** Works on whole bodies: small ones here and now, large ones in a thread, so that no other request waits for them. */
 export interface Translator {
   request(asked: BodyTranslation, signal: EndSignal): Promise<Result<TranslatedBody, Refusal>>;
+  /** Anthropic's rules of a version about what stands inside `messages`; the first that is broken, or null. */
+  checkVersion(version: string | undefined, body: Buffer, signal: EndSignal): Promise<Refusal | null>;
   close(): Promise<void>;
 }
 
@@ -20,7 +22,8 @@ const INLINE_BYTES_MAX = 131_072;
 /** Bodies that wait for the thread; they are counted in the bound on body memory too. */
 const WAITING_MAX = 64;
 
-type Settle = (result: Result<TranslatedBody, Refusal>) => void;
+type Worked = Result<TranslatedBody | null, Refusal>;
+type Settle = (result: Worked) => void;
 
 export function createTranslator(): Translator {
   let worker: Worker | null = null;
@@ -38,10 +41,10 @@ export function createTranslator(): Translator {
     started.unref();
     started.on(
       'message',
-      ({ id, result }: { readonly id: number; readonly result: Result<TranslatedBody<Uint8Array>, Refusal> }) => {
+      ({ id, result }: { readonly id: number; readonly result: Result<TranslatedBody<Uint8Array> | null, Refusal> }) => {
         const settle = waiting.get(id);
         waiting.delete(id);
-        settle?.(result.ok ? ok({ ...result.value, body: Buffer.from(result.value.body) }) : result);
+        settle?.(result.ok ? ok(result.value && { ...result.value, body: Buffer.from(result.value.body) }) : result);
       },
     );
     // The thread died (out of memory, say): its requests fail, and the next one starts another.
@@ -50,27 +53,38 @@ export function createTranslator(): Translator {
     return started;
   };
 
+  const work = (asked: BodyWork, bytes: number, signal: EndSignal): Promise<Worked> => {
+    if (bytes <= INLINE_BYTES_MAX) return Promise.resolve(workOnBody(asked));
+    if (waiting.size >= WAITING_MAX)
+      return Promise.resolve(
+        err(refusal('overloaded', 'Too many large requests are waiting; try again shortly', { retryAfterMs: 1_000 })),
+      );
+    return new Promise((resolve) => {
+      const id = nextId++;
+      const onEnded = (reason: Error): void => settle(err(refusalOfAbort(reason)));
+      const settle: Settle = (result) => {
+        waiting.delete(id);
+        signal.unlisten();
+        resolve(result);
+      };
+      if (signal.reason) return onEnded(signal.reason);
+      signal.listen(onEnded);
+      waiting.set(id, settle);
+      worker ??= start();
+      worker.postMessage({ id, work: asked });
+    });
+  };
+
   return {
-    request(asked, signal) {
-      if (asked.body.length <= INLINE_BYTES_MAX) return Promise.resolve(translateBody(asked));
-      if (waiting.size >= WAITING_MAX)
-        return Promise.resolve(
-          err(refusal('overloaded', 'Too many large requests are waiting; try again shortly', { retryAfterMs: 1_000 })),
-        );
-      return new Promise((resolve) => {
-        const id = nextId++;
-        const onEnded = (reason: Error): void => settle(err(refusalOfAbort(reason)));
-        const settle: Settle = (result) => {
-          waiting.delete(id);
-          signal.unlisten();
-          resolve(result);
-        };
-        if (signal.reason) return onEnded(signal.reason);
-        signal.listen(onEnded);
-        waiting.set(id, settle);
-        worker ??= start();
-        worker.postMessage({ id, asked });
-      });
+    async request(asked, signal) {
+      const worked = await work({ kind: 'translate', asked }, asked.body.length, signal);
+      if (!worked.ok) return worked;
+      invariant(worked.value !== null, 'a translation is a body');
+      return ok(worked.value);
+    },
+    async checkVersion(version, body, signal) {
+      const worked = await work({ kind: 'check_version', version, body }, body.length, signal);
+      return worked.ok ? null : worked.error;
     },
     async close() {
       await worker?.terminate();

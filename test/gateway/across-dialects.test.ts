@@ -250,6 +250,35 @@ test('a body of a megabyte is translated beside the event loop, and one of a cli
   expect(replica.exchanges).toHaveLength(2);
 });
 
+test('the rules of a version about what stands inside messages are looked for in a large body beside the event loop', async () => {
+  const { path, answer } = ANTHROPIC;
+  const replica = await startReplica((exchange) => exchange.respond(200, answer('Aye.')));
+  const gateway = await startGateway({ config: poolOf([replica], { dialect: 'anthropic' }) });
+  const large = (extra: object) => ({
+    ...(ANTHROPIC.request({}) as object),
+    messages: [
+      {
+        role: 'user',
+        content: [{ type: 'document', source: { type: 'text', media_type: 'text/plain', data: 'x'.repeat(8_000_000) } }],
+      },
+      { role: 'assistant', content: 'Aye.' },
+      { role: 'user', content: [{ type: 'text', text: 'And this?', ...extra }] },
+    ],
+  });
+  const send = (extra: object, version: string) =>
+    ask(gateway.port, { path, key: gateway.key, body: large(extra), headers: { 'anthropic-version': version } });
+  const cited = { citations: [{ type: 'char_location' }] };
+  expect((await send({}, '2026-10-21')).status).toBe(200);
+  const refusal = await send(cited, '2026-10-21');
+  expect([refusal.status, JSON.parse(refusal.body.toString()).error.message]).toEqual([
+    400,
+    expect.stringMatching(/^messages\.2\.content\.0/),
+  ]);
+  expect((await send(cited, '2023-06-01')).status).toBe(200);
+  expect(replica.exchanges).toHaveLength(2);
+  expect(gateway.records.map(({ outcome }) => outcome)).toEqual(['answered', 'refused', 'answered']);
+});
+
 test('a client across dialects that leaves is felt at the replica within 100 ms', async () => {
   for (const pair of PAIRS) {
     const { gateway, replica } = await start(pair, (exchange) => {
