@@ -1,7 +1,10 @@
 import type { AnswerError, TokenUsage } from '#contracts/answer';
+import type { Json } from '#contracts/prompt';
 import type { Dialect } from '#contracts/record';
 import { scanJson, wantedFields } from '../scan/json-scanner.ts';
-import { readAnthropicUsage, readChatUsage, readResponsesUsage } from '../usage.ts';
+import { readUsage as readAnthropicUsage } from '../anthropic/usage.ts';
+import { readUsage as readChatUsage } from '../openai-chat/usage.ts';
+import { readUsage as readResponsesUsage } from '../responses/token-usage.ts';
 import type { AnswerProgress } from './progress.ts';
 
 /**
@@ -200,18 +203,18 @@ function renameAt(data: Uint8Array, path: readonly (keyof typeof MODEL_PATH)[]):
   return { kind: 'rename', start: from, end: from + bytes.length };
 }
 
-type Fields = { readonly [key: string]: unknown };
+type Fields = { readonly [key: string]: Json | undefined };
 
 /** An event's data as an object; what is not JSON is read as one without fields: it passes on, and says nothing. */
 function parse(data: Uint8Array): Fields {
   try {
-    return fieldsOf(JSON.parse(decoder.decode(data)));
+    return fieldsOf(JSON.parse(decoder.decode(data)) as Json);
   } catch {
     return {};
   }
 }
 
-const fieldsOf = (value: unknown): Fields => (typeof value === 'object' && value !== null ? (value as Fields) : {});
+const fieldsOf = (value: Json | undefined): Fields => (typeof value === 'object' && value !== null ? (value as Fields) : {});
 const asString = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
 
 function isDone(data: Uint8Array): boolean {

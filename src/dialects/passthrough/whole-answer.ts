@@ -1,7 +1,10 @@
 import type { TokenUsage } from '#contracts/answer';
+import type { Json } from '#contracts/prompt';
 import type { Dialect } from '#contracts/record';
 import { scanJson, wantedFields, type Span } from '../scan/json-scanner.ts';
-import { readAnthropicUsage, readChatUsage, readResponsesUsage } from '../usage.ts';
+import { readUsage as readAnthropicUsage } from '../anthropic/usage.ts';
+import { readUsage as readChatUsage } from '../openai-chat/usage.ts';
+import { readUsage as readResponsesUsage } from '../responses/token-usage.ts';
 
 /** What metering needs of an answer that came whole, and where the model's name stands in it. */
 export interface WholeAnswer {
@@ -24,7 +27,7 @@ export function readWholeAnswer(dialect: Dialect, body: Uint8Array, textOf: (spa
   const outcome = scanJson(body, { depthMax: 512, valuesMax: 10_000_000, wanted: WANTED });
   if (outcome.kind !== 'fields') return null;
   const { fields } = outcome;
-  const valueOf = (span: Span | undefined): unknown => (span ? JSON.parse(textOf(span)) : undefined);
+  const valueOf = (span: Span | undefined): Json | undefined => (span ? (JSON.parse(textOf(span)) as Json) : undefined);
   const model = fields.get('model');
   const found = { model: model?.type === 'string' ? model : null };
   switch (dialect) {
