@@ -137,6 +137,18 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
   { minLength: 4, maxLength: 24 },
 );
 
+/** Once lost a record: the sync failed, the kernel took the pages for clean, and after the kill nobody wrote them again. */
+const FAILED_SYNC_THEN_KILL: Step[] = [
+  { kind: 'append', count: 1 },
+  { kind: 'end', by: 'close', turns: 0, seed: 0 },
+  { kind: 'append', count: 1 },
+  { kind: 'wait', ms: 1500, turns: 1 },
+  { kind: 'disk', failure: 'EIO' },
+  { kind: 'flush' },
+  { kind: 'wait', ms: 10, turns: 0 },
+  { kind: 'end', by: 'kill', turns: 0, seed: 0 },
+];
+
 test('after any crash the journal holds a prefix of what was appended, all of what was synced, and nothing twice', async () => {
   await fc.assert(
     fc.asyncProperty(steps, async (script) => {
@@ -194,7 +206,7 @@ test('after any crash the journal holds a prefix of what was appended, all of wh
         }
       }
     }),
-    { numRuns: 150 },
+    { numRuns: 150, examples: [[FAILED_SYNC_THEN_KILL]] },
   );
 });
 

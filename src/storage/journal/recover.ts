@@ -116,7 +116,9 @@ async function recoverTail(
     return { journal, nextSequence: damage.nextSequence, writableAt: null };
   }
   await cutTail({ from: at, to: written.length }, segment, file, onEvent);
-  // A killed process leaves its last writes in the page cache only: from here on they count as safe, so make them so.
+  // A killed process leaves its last writes in the page cache only: from here on they count as safe, so make them so. Written
+  // again first: had a sync failed before the kill, the kernel would take the pages for clean, and a sync alone would do nothing.
+  await file.write(whole.subarray(0, at), 0);
   await file.datasync();
   return { journal, nextSequence: sequence, writableAt: at };
 }
