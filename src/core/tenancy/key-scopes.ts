@@ -1,4 +1,4 @@
-import { IPv4, IPv6 } from 'ipaddr.js';
+import ipaddr from 'ipaddr.js';
 import type { Key } from '#contracts/tenancy';
 
 /** What a key may be used for, ready to be asked. What its scopes do not mention is not restricted. */
@@ -32,20 +32,22 @@ export function compileScopes({ models, regions, addresses }: Key['scopes']): Ke
   };
 }
 
+type Address = ipaddr.IPv4 | ipaddr.IPv6;
+
 interface Block {
-  readonly address: IPv4 | IPv6;
+  readonly address: Address;
   readonly bits: number;
 }
 
-function isInside(address: IPv4 | IPv6, { address: start, bits }: Block): boolean {
+function isInside(address: Address, { address: start, bits }: Block): boolean {
   return address.kind() === start.kind() && address.match(start, bits);
 }
 
 /** Strict: no octal, no hexadecimal, no missing parts, which others read differently. */
-function readAddress(text: string): IPv4 | IPv6 | null {
-  if (IPv4.isValidFourPartDecimal(text)) return IPv4.parse(text);
-  if (!text.includes(':') || !IPv6.isValid(text)) return null;
-  const address = IPv6.parse(text);
+function readAddress(text: string): Address | null {
+  if (ipaddr.IPv4.isValidFourPartDecimal(text)) return ipaddr.IPv4.parse(text);
+  if (!text.includes(':') || !ipaddr.IPv6.isValid(text)) return null;
+  const address = ipaddr.IPv6.parse(text);
   return address.isIPv4MappedAddress() ? address.toIPv4Address() : address;
 }
 
