@@ -3,7 +3,29 @@ export { createJournal, type JournalOptions, type OpenJournal } from './journal/
 export { createJournalReader, type JournalPiece, type JournalReader } from './journal/reader.ts';
 export type { JournalEvent } from './journal/event.ts';
 export { DirectoryInUse, lockDirectory, type DirectoryLock } from './lock-directory.ts';
-export { openUsageStore, type UsageStorePlace } from './usage-store/open-usage-store.ts';
+export { awaitAcknowledged, type Acknowledgement, type AwaitOptions } from './control-store/await-acknowledged.ts';
+export { createBoundedStore, runControlCall, type ControlCall } from './control-store/bounded-store.ts';
+export { digestKey, hashKey, hintOf, newKey, type NewKey, type Pepper } from './control-store/key-hash.ts';
+export {
+  connectControlStore,
+  openControlStore,
+  openEmbeddedStores,
+  type OpenControlOptions,
+} from './control-store/open-control-store.ts';
+export {
+  StoreAway,
+  type AuditDraft,
+  type AuditEntry,
+  type AuditQuery,
+  type ChangePage,
+  type ControlChange,
+  type ControlStore,
+  type GatewaySeen,
+  type ListQuery,
+  type Versioned,
+} from './control-port.ts';
+export type { StorePlace } from './sql/open-database.ts';
+export { openUsageStore } from './usage-store/open-usage-store.ts';
 export { UnknownRecordVersion } from './usage-store/usage-store.ts';
 export type {
   Journal,

@@ -1,4 +1,4 @@
-import type { UsageQuery, UsageRow, UsageStorePlace } from '#storage';
+import type { UsageQuery, UsageRow, StorePlace } from '#storage';
 
 /** What a flow thread is started with. */
 export interface FlowThreadData {
@@ -6,7 +6,7 @@ export interface FlowThreadData {
   readonly directory: string;
   readonly journal: string;
   readonly synced: SharedArrayBuffer;
-  readonly place: UsageStorePlace;
+  readonly place: StorePlace;
   readonly intervalMs: number;
   readonly batchMax: number;
   /** Whole records older than this are forgotten; totals stay. */

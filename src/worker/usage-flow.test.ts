@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createSystemClock, createSystemRandom } from '#runtime';
-import { createJournal, DirectoryInUse, openUsageStore, type OpenJournal, type UsageStorePlace } from '#storage';
+import { createJournal, DirectoryInUse, openUsageStore, type OpenJournal, type StorePlace } from '#storage';
 import { EVERYTHING, flowRecord, totalsOf } from './flow-kit.ts';
 import { startUsageFlow, type UsageFlow, type UsageFlowEvent, type UsageFlowOptions } from './usage-flow.ts';
 
@@ -39,9 +39,9 @@ function openJournal(): Promise<OpenJournal> {
 }
 
 const storeDirectory = (): string => path.join(directory, 'store');
-const embedded = (): UsageStorePlace => ({ kind: 'embedded', directory: storeDirectory() });
+const embedded = (): StorePlace => ({ kind: 'embedded', directory: storeDirectory() });
 
-async function start(place: UsageStorePlace, more: Partial<UsageFlowOptions> = {}): Promise<UsageFlow> {
+async function start(place: StorePlace, more: Partial<UsageFlowOptions> = {}): Promise<UsageFlow> {
   flow = await startUsageFlow({ journal, place, clock, onEvent: (event) => events.push(event), intervalMs: 20, ...more });
   return flow;
 }

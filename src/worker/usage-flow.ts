@@ -1,13 +1,13 @@
 import { Worker } from 'node:worker_threads';
 import { err, ok, type Result, unreachable } from '#core/kernel';
 import { DAY_MS } from '#core/usage';
-import { lockDirectory, type OpenJournal, type UsageQuery, type UsageRow, type UsageStorePlace } from '#storage';
+import { lockDirectory, type OpenJournal, type UsageQuery, type UsageRow, type StorePlace } from '#storage';
 import type { Clock, Timer } from '#contracts/clock';
 import type { FlowProgress, FlowThreadData, FromFlowThread, ToFlowThread } from './flow-messages.ts';
 
 export interface UsageFlowOptions {
   readonly journal: Pick<OpenJournal, 'directory' | 'id' | 'synced' | 'applied'>;
-  readonly place: UsageStorePlace;
+  readonly place: StorePlace;
   readonly clock: Clock;
   readonly onEvent: (event: UsageFlowEvent) => void;
   /** How often the journal is looked at, ms. */

@@ -5,7 +5,7 @@ import { mayServe } from './cut-off.ts';
 import { compileScopes } from './key-scopes.ts';
 import { may, PERMISSIONS } from './permissions.ts';
 import { GOOD_STANDING, standingOf } from './standing.ts';
-import { sampleAction, sampleKey, sampleOrganization, sampleWorkspace } from './tenancy-kit.fixture.ts';
+import { sampleAction, sampleKey, sampleOrganization, sampleWorkspace } from '#contracts/tenancy-kit.fixture';
 import { usabilityOf } from './usability.ts';
 
 describe('roles', () => {

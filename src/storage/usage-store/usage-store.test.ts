@@ -4,11 +4,11 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sampleRecord } from '../journal/journal-kit.ts';
 import { DirectoryInUse } from '../lock-directory.ts';
-import { openEmbedded } from './embedded.ts';
-import { migrate, NewerSchema } from './migrate.ts';
+import { openEmbedded } from '../sql/embedded.ts';
+import { migrate, NewerSchema } from '../sql/migrate.ts';
 import { openUsageStore } from './open-usage-store.ts';
-import { openPostgres } from './postgres.ts';
-import type { SqlDatabase } from './sql.ts';
+import { openPostgres } from '../sql/postgres.ts';
+import type { SqlDatabase } from '../sql/sql.ts';
 import { describeUsageStore } from './usage-store.conformance.ts';
 
 // The embedded engine takes seconds for its first start: its own tests below share the directory that the suite has used.

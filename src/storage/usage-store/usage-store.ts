@@ -3,9 +3,9 @@ import { DAY_MS, rollUp } from '#core/usage';
 import type { UsageRecord } from '#contracts/record';
 import type { RecordsQuery, UsageBatch, UsageDimension, UsageQuery, UsageRow, UsageStore } from '../ports.ts';
 import { packBlock, unpackBlock } from './block.ts';
-import { migrate } from './migrate.ts';
+import { migrate } from '../sql/migrate.ts';
 import { USAGE_SCHEMA } from './schema.ts';
-import type { Sql, SqlDatabase, SqlRow } from './sql.ts';
+import type { Sql, SqlDatabase, SqlRow } from '../sql/sql.ts';
 
 /** A record that a newer Plimsoll wrote: it is not counted wrongly, it waits for one that knows it. */
 export class UnknownRecordVersion extends Error {

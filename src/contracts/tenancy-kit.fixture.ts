@@ -1,4 +1,4 @@
-import type { Action, Key, Organization, Workspace } from '#contracts/tenancy';
+import type { Action, Key, Organization, Workspace } from './tenancy.ts';
 
 /** Tenant objects for tests, whole and plain; `more` says what a test is about. */
 export function sampleOrganization(more: Partial<Organization> = {}): Organization {

@@ -1,7 +1,14 @@
 import pg from 'pg';
 import type { Sql, SqlDatabase } from './sql.ts';
 
-export interface PostgresOptions {
+export interface PostgresBounds {
+  /** The most connections, 1 up; 2 when absent. */
+  readonly connectionsMax?: number;
+  /** The longest that a connection or a statement may take, ms; 10,000 when absent. */
+  readonly timeoutMs?: number;
+}
+
+export interface PostgresOptions extends PostgresBounds {
   /** `postgres://user@host/database`; the password may come from the URL, `PGPASSWORD` or a password file. */
   readonly url: string;
   /** Where the tables are; made when missing. The server's own default when absent. */
@@ -12,12 +19,13 @@ const TIMEOUT_MS = 10_000;
 
 /** A served PostgreSQL, 15 or newer. Every wait has a bound, so that a server that hangs is a failure and not a silence. */
 export async function openPostgres(options: PostgresOptions): Promise<SqlDatabase> {
+  const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
   const pool = new pg.Pool({
     connectionString: options.url,
-    max: 2,
-    connectionTimeoutMillis: TIMEOUT_MS,
-    query_timeout: TIMEOUT_MS,
-    statement_timeout: TIMEOUT_MS,
+    max: options.connectionsMax ?? 2,
+    connectionTimeoutMillis: timeoutMs,
+    query_timeout: timeoutMs,
+    statement_timeout: timeoutMs,
     application_name: 'plimsoll',
     ...(options.schema === undefined ? {} : { options: `-c search_path=${quoted(options.schema)}` }),
   });
