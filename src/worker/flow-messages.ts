@@ -1,4 +1,4 @@
-import type { UsageQuery, UsageRow, StorePlace } from '#storage';
+import type { ControlCall, StorePlace, UsageQuery, UsageRow } from '#storage';
 
 /** What a flow thread is started with. */
 export interface FlowThreadData {
@@ -17,6 +17,8 @@ export type ToFlowThread =
   | { readonly kind: 'usage'; readonly id: number; readonly query: UsageQuery }
   /** Apply everything up to `upTo` at once, and make it durable. */
   | { readonly kind: 'drain'; readonly id: number; readonly upTo: number }
+  /** A call of the control store, which the embedded engine of this thread holds too. */
+  | { readonly kind: 'control'; readonly id: number; readonly call: ControlCall }
   | { readonly kind: 'close' };
 
 export type FromFlowThread =
@@ -26,7 +28,11 @@ export type FromFlowThread =
   | { readonly kind: 'lost'; readonly from: number; readonly to: number }
   | { readonly kind: 'answer'; readonly id: number; readonly rows: readonly UsageRow[] }
   | { readonly kind: 'no_answer'; readonly id: number; readonly because: string }
-  | { readonly kind: 'drained'; readonly id: number };
+  | { readonly kind: 'drained'; readonly id: number }
+  | { readonly kind: 'control_answer'; readonly id: number; readonly answer: unknown }
+  /** `isAway`: the store cannot say; otherwise the call itself was wrong. */
+  | { readonly kind: 'control_failed'; readonly id: number; readonly because: string; readonly isAway: boolean }
+  | { readonly kind: 'unreadable'; readonly object: string; readonly because: string };
 
 export interface FlowProgress {
   readonly kind: 'ready' | 'away' | 'blocked';

@@ -4,7 +4,8 @@ import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promis
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { invariant } from '#core/kernel';
 import { createSystemClock } from '#runtime';
-import { openUsageStore, type UsageStore } from '#storage';
+import { openEmbeddedStores, openUsageStore, type StorePlace, type UsageStore } from '#storage';
+import { createControlHost, type ControlHost } from './control-host.ts';
 import { createFlow, type Flow, messageOf } from './flow.ts';
 import type { FlowThreadData, FromFlowThread, ToFlowThread } from './flow-messages.ts';
 
@@ -15,6 +16,9 @@ const BACK_OFF_MS_MAX = 10_000;
 /** Answers may wait for a core; requests may not. Zero means this thread on Linux, and the whole process elsewhere. */
 const NICENESS = 10;
 
+/** What the loop of the flow answers, in its turn. */
+type FlowMessage = Exclude<ToFlowThread, { readonly kind: 'control' }>;
+
 await runFlowThread(parentPort, workerData as FlowThreadData);
 
 async function runFlowThread(port: MessagePort | null, data: FlowThreadData): Promise<void> {
@@ -22,9 +26,15 @@ async function runFlowThread(port: MessagePort | null, data: FlowThreadData): Pr
   giveWay();
   const clock = createSystemClock();
   const tell = (message: FromFlowThread): void => port.postMessage(message);
-  const waiting: ToFlowThread[] = [];
+  const waiting: FlowMessage[] = [];
+  const host = createControlHost(tell);
   let wake = new AbortController();
   port.on('message', (message: ToFlowThread) => {
+    // Not with the others: whoever changes a tenant does not wait for a batch of records.
+    if (message.kind === 'control') {
+      host.hear(message);
+      return;
+    }
     waiting.push(message);
     wake.abort();
   });
@@ -38,7 +48,7 @@ async function runFlowThread(port: MessagePort | null, data: FlowThreadData): Pr
   while (!isClosing) {
     let outcome: Awaited<ReturnType<Flow['step']>> = 'stopped';
     try {
-      store ??= await openUsageStore(data.place);
+      store ??= await openStores(data.place, { host, tell });
       flow ??= createFlow({ data, store, clock, tell });
       outcome = await flow.step();
       isClosing = await handleMessages(waiting.splice(0), { store, flow, tell });
@@ -72,6 +82,19 @@ async function runFlowThread(port: MessagePort | null, data: FlowThreadData): Pr
   port.close();
 }
 
+/** The embedded engine holds the control store too; a served one has connections of its own elsewhere. */
+async function openStores(
+  place: StorePlace,
+  { host, tell }: { readonly host: ControlHost; readonly tell: (message: FromFlowThread) => void },
+): Promise<UsageStore> {
+  if (place.kind === 'postgres') return openUsageStore(place);
+  const { usage, control } = await openEmbeddedStores(place, {
+    onUnreadable: ({ kind, id, because }) => tell({ kind: 'unreadable', object: `${kind} ${id}`, because }),
+  });
+  host.opened(control);
+  return usage;
+}
+
 function giveWay(): void {
   if (process.platform !== 'linux') return;
   try {
@@ -83,7 +106,7 @@ function giveWay(): void {
 
 /** Answers what the parent asked; true when it asked to stop. */
 async function handleMessages(
-  messages: readonly ToFlowThread[],
+  messages: readonly FlowMessage[],
   at: { readonly store: UsageStore; readonly flow: Flow; readonly tell: (message: FromFlowThread) => void },
 ): Promise<boolean> {
   const { store, flow, tell } = at;
@@ -106,7 +129,7 @@ async function handleMessages(
   return messages.some(({ kind }) => kind === 'close');
 }
 
-function refuseMessages(messages: readonly ToFlowThread[], because: string, tell: (message: FromFlowThread) => void): boolean {
+function refuseMessages(messages: readonly FlowMessage[], because: string, tell: (message: FromFlowThread) => void): boolean {
   for (const message of messages) if (message.kind !== 'close') tell({ kind: 'no_answer', id: message.id, because });
   return messages.some(({ kind }) => kind === 'close');
 }

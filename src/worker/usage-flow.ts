@@ -1,9 +1,18 @@
 import { Worker } from 'node:worker_threads';
 import { err, ok, type Result, unreachable } from '#core/kernel';
 import { DAY_MS } from '#core/usage';
-import { lockDirectory, type OpenJournal, type UsageQuery, type UsageRow, type StorePlace } from '#storage';
+import {
+  connectControlStore,
+  lockDirectory,
+  type ControlStore,
+  type OpenJournal,
+  type StorePlace,
+  type UsageQuery,
+  type UsageRow,
+} from '#storage';
 import type { Clock, Timer } from '#contracts/clock';
 import type { FlowProgress, FlowThreadData, FromFlowThread, ToFlowThread } from './flow-messages.ts';
+import { createThreadControlStore } from './thread-control-store.ts';
 
 export interface UsageFlowOptions {
   readonly journal: Pick<OpenJournal, 'directory' | 'id' | 'synced' | 'applied'>;
@@ -24,6 +33,8 @@ export type UsageFlowEvent = { readonly level: 'info' | 'warn' | 'error'; readon
   | { readonly kind: 'away' | 'blocked' }
   | { readonly kind: 'restarting'; readonly inMs: number }
   | { readonly kind: 'lost'; readonly records: number }
+  /** A tenant object that this version cannot read, and which therefore does not hold. */
+  | { readonly kind: 'unreadable'; readonly object: string }
 );
 
 export interface UsageFlowStatus {
@@ -44,6 +55,11 @@ export interface UsageFlowStatus {
 export interface UsageFlow {
   /** Asks the store; the error says why there is no answer, within the time bound. */
   usage(query: UsageQuery): Promise<Result<readonly UsageRow[], string>>;
+  /**
+   * Tenants, keys and the audit log, which rest in the same database. It need not be there: then its calls reject with
+   * `StoreAway`, in their time. Closed with the flow.
+   */
+  readonly control: ControlStore;
   status(): UsageFlowStatus;
   /** Resolves when all that is on the disk now is in the store for good; rejects with the signal's reason, or when it cannot be. */
   drain(signal: AbortSignal): Promise<void>;
@@ -87,9 +103,24 @@ export async function startUsageFlow(options: UsageFlowOptions): Promise<UsageFl
   let lastId = 0;
   const asked = new Map<number, Asked>();
   let failure = '';
+  const hosted = createThreadControlStore({ clock, send });
+  const control =
+    place.kind === 'embedded'
+      ? hosted.store
+      : connectControlStore(place, { clock, onUnreadable: ({ kind, id, because }) => hearUnreadable(`${kind} ${id}`, because) });
   let thread = start();
 
-  return { usage: (query) => ask((id) => ({ kind: 'usage', id, query }), queryTimeoutMs), status, drain, close };
+  return { usage: (query) => ask((id) => ({ kind: 'usage', id, query }), queryTimeoutMs), control, status, drain, close };
+
+  function send(message: ToFlowThread): boolean {
+    thread?.postMessage(message);
+    return thread !== null;
+  }
+
+  function hearUnreadable(object: string, because: string): void {
+    const message = `${object} in the control store cannot be read, so it does not hold: see ${because}`;
+    onEvent({ level: 'error', kind: 'unreadable', object, message });
+  }
 
   function start(): Worker | null {
     const worker = new Worker(threadEntry(), { workerData, name: 'usage-flow' });
@@ -107,6 +138,7 @@ export async function startUsageFlow(options: UsageFlowOptions): Promise<UsageFl
     appliedBefore += progress?.recordsApplied ?? 0;
     progress = null;
     for (const { settle } of asked.values()) settle(err(`the usage store's thread ended: ${failure}`));
+    hosted.lost(failure);
     if (isClosed) return;
     restarts++;
     const message = `usage flow: its thread ended (${failure}); another is started in ${restartMs} ms`;
@@ -138,6 +170,13 @@ export async function startUsageFlow(options: UsageFlowOptions): Promise<UsageFl
         return;
       case 'no_answer':
         asked.get(message.id)?.settle(err(message.because));
+        return;
+      case 'control_answer':
+      case 'control_failed':
+        hosted.hear(message);
+        return;
+      case 'unreadable':
+        hearUnreadable(message.object, message.because);
         return;
       default:
         unreachable(message);
@@ -204,6 +243,7 @@ export async function startUsageFlow(options: UsageFlowOptions): Promise<UsageFl
     if (isClosed) return;
     isClosed = true;
     restartTimer?.cancel();
+    await control.close();
     const ending = thread;
     if (ending !== null) {
       const { promise: ended, resolve } = Promise.withResolvers<void>();
