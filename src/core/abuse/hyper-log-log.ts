@@ -14,8 +14,8 @@ export interface DistinctCounter {
   add(memory: Uint32Array, at: number, hash: number): void;
   /** How many distinct hashes were added. */
   count(memory: Uint32Array, at: number): number;
-  /** How many distinct hashes two sketches of one memory hold together. */
-  countUnion(memory: Uint32Array, at: number, otherAt: number): number;
+  /** How many distinct hashes two sketches of one memory hold together, and whether that is exact. */
+  countUnion(memory: Uint32Array, at: number, otherAt: number): { readonly count: number; readonly isExact: boolean };
   /** Adds to one sketch what another holds. */
   merge(memory: Uint32Array, at: number, from: Uint32Array, fromAt: number): void;
   /** Whether the count is exact, not estimated. */
@@ -89,7 +89,7 @@ export function createDistinctCounter(registerBits: number): DistinctCounter {
     countUnion(memory, at, otherAt) {
       scratch.set(memory.subarray(at, at + wordCount));
       counter.merge(scratch, 0, memory, otherAt);
-      return counter.count(scratch, 0);
+      return { count: counter.count(scratch, 0), isExact: counter.isExact(scratch, 0) };
     },
     merge(memory, at, from, fromAt) {
       const count = from[fromAt] as number;
