@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { limitRuleSchema, tierSchema } from './limits.ts';
 
 /**
  * The configuration file, whole: its shape is part of the contract with operators (docs/configuration.md). Every object is
@@ -15,6 +16,8 @@ const bytes = z
 const secret = z
   .string()
   .regex(/^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$/, 'a reference: env:NAME or file:/path, never the secret itself');
+
+const cidr = z.union([z.cidrv4(), z.cidrv6()], 'an address block, such as 10.0.0.0/8 or fd00::/8');
 
 const httpUrl = z
   .url({ protocol: /^https?$/, error: 'an http:// or https:// URL' })
@@ -107,6 +110,8 @@ export const configSchema = z
         port: z.int().min(0).max(65_535).default(8787),
         /** A listener of its own for the operator paths; without it they are served beside the client paths. */
         admin: z.strictObject({ host: z.string().default('127.0.0.1'), port: z.int().min(0).max(65_535) }).optional(),
+        /** Proxies in front of us, as CIDR blocks: only what these say in `x-forwarded-for` is believed. */
+        trusted_proxies: z.array(cidr).max(1000).default([]),
       })
       .prefault({}),
     data: z.string().default('./.plimsoll'),
@@ -116,7 +121,19 @@ export const configSchema = z
           .string()
           .regex(/^(embedded|postgres(ql)?:\/\/.+)$/, 'embedded, or postgres://user@host/db')
           .default('embedded'),
-        limits: z.literal('memory', 'memory: the shared store for limits is not part of this version').default('memory'),
+        limits: z
+          .string()
+          .regex(
+            /^(memory|rediss?:\/\/.+|redis-cluster:\/\/.+)$/,
+            'memory, redis://host:port or redis-cluster://host:port,host:port',
+          )
+          .default('memory'),
+      })
+      .prefault({}),
+    keys: z
+      .strictObject({
+        /** What keys are hashed under. Made and kept in the data directory when absent, which only an embedded store allows. */
+        pepper: secret.optional(),
       })
       .prefault({}),
     regions: z
@@ -125,7 +142,27 @@ export const configSchema = z
       .default([]),
     pools: z.array(pool).max(1000).default([]),
     models: z.array(model).max(1000).default([]),
-    limits: z.strictObject({ defaults: limitValues.default({}) }).prefault({}),
+    limits: z
+      .strictObject({
+        /** For each key. */
+        defaults: limitValues.default({}),
+        /** Models that are counted together. A model of no class is a class of its own. */
+        model_classes: z
+          .array(z.strictObject({ id, models: z.array(id).min(1).max(1000) }))
+          .max(100)
+          .default([]),
+        rules: z.array(limitRuleSchema).max(200).default([]),
+        tiers: z.array(tierSchema).max(50).default([]),
+        /** Most subjects of one kind that this process keeps meters for; those beyond share one. */
+        subjects_max: z.int().min(1_000).max(100_000_000).default(2_000_000),
+        /** How long a share taken from the shared store may be spent, and how long a lost place stays lost. */
+        lease_ms: z.int().min(200).max(60_000).default(2_000),
+        /** Requests with keys that are not known, a minute from one address block (IPv4 /32, IPv6 /64), before it must wait. */
+        unknown_keys_per_minute: z.int().min(1).max(1e6).default(60),
+        /** Where a client may appeal when its organization names no place of its own. */
+        appeal_url: z.string().max(500).optional(),
+      })
+      .prefault({}),
     timeouts: z
       .strictObject({
         /** To open a connection to a replica. */
@@ -182,7 +219,7 @@ export const configSchema = z
     const unique = (path: string, ids: readonly string[]) =>
       ids.forEach((name, index) => {
         if (ids.indexOf(name) !== index)
-          context.addIssue({ code: 'custom', path: [path, index, 'id'], message: `${name} is used twice` });
+          context.addIssue({ code: 'custom', path: [...path.split('.'), index, 'id'], message: `${name} is used twice` });
       });
     unique(
       'regions',
@@ -195,6 +232,14 @@ export const configSchema = z
     unique(
       'models',
       value.models.map((one) => one.id),
+    );
+    unique(
+      'limits.rules',
+      value.limits.rules.map((one) => one.id),
+    );
+    unique(
+      'limits.tiers',
+      value.limits.tiers.map((one) => one.id),
     );
     value.pools.forEach((one, index) => {
       if (one.region !== undefined && !value.regions.some((region) => region.id === one.region))

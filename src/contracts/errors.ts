@@ -18,9 +18,17 @@ export const REFUSALS = {
   // authenticate
   unauthenticated: { status: 401, fault: 'caller', retry: false },
   forbidden: { status: 403, fault: 'caller', retry: false },
+  suspended: { status: 403, fault: 'caller', retry: false },
+  capability_blocked: { status: 403, fault: 'caller', retry: false },
+  step_up_required: { status: 403, fault: 'caller', retry: false },
+  tenants_unknown: { status: 503, fault: 'gateway', retry: true },
   // admit
   rate_limited: { status: 429, fault: 'caller', retry: true },
   concurrency_limited: { status: 429, fault: 'caller', retry: true },
+  growth_limited: { status: 429, fault: 'caller', retry: true },
+  request_exceeds_limit: { status: 429, fault: 'caller', retry: false },
+  spend_limited: { status: 402, fault: 'caller', retry: false },
+  limits_unavailable: { status: 503, fault: 'gateway', retry: true },
   unrecordable: { status: 503, fault: 'gateway', retry: true },
   overloaded: { status: 529, fault: 'gateway', retry: true },
   shutting_down: { status: 503, fault: 'gateway', retry: true },

@@ -10,6 +10,9 @@ const OPENAI_CODES: { readonly [code in RefusalCode]?: string } = {
   unauthenticated: 'invalid_api_key',
   rate_limited: 'rate_limit_exceeded',
   concurrency_limited: 'rate_limit_exceeded',
+  growth_limited: 'rate_limit_exceeded',
+  request_exceeds_limit: 'rate_limit_exceeded',
+  spend_limited: 'insufficient_quota',
 };
 
 /**

@@ -1,3 +1,14 @@
+export { boundsOf, type Bounds, type FleetShape } from './bounds.ts';
+export {
+  BEAT_MS,
+  breakerAfter,
+  breakerAnswered,
+  breakerFailed,
+  breakerProbes,
+  CLOSED_BREAKER,
+  SHARE_AFTER_US,
+  type Breaker,
+} from './breaker.ts';
 export { utcDay, utcMonth, type Period } from './calendar.ts';
 export {
   createMeterBook,
@@ -9,3 +20,17 @@ export {
 } from './meter-book.ts';
 export { countMeters, meterAt, type Ask, type Decision, type MeterGroup, type Rule, type Scope } from './meters.ts';
 export { compileRate, RATE_KINDS, unitsLeft, UNLIMITED, usUntilFull, type Rate, type RateKind, type RateSpec } from './rate.ts';
+export { expectedCosts, settlingDeltas, unitsOf, type Amounts, type Expectation } from './amounts.ts';
+export { createTokenExpectations, type TokenExpectations } from './expect-tokens.ts';
+export { grow, type GrowthCap, type GrowthState } from './growth.ts';
+export {
+  compileLimits,
+  problemOfOverride,
+  type LimitedRequest,
+  type LimitedTenant,
+  type LimitPlanner,
+  type LimitsConfig,
+  type SubjectHash,
+} from './plan.ts';
+export type { LimitDefinition } from './rules.ts';
+export { tightestLimits, type LimitView, type TightestLimits } from './tightest.ts';
