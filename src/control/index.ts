@@ -1,1 +1,3 @@
-export { createControl } from './create-control.ts';
+export { createControl, type ControlOptions } from './create-control.ts';
+export type { KeyLimits, LimitState, LimitViews, RuleInForce } from './limit-views.ts';
+export type { Principal, Reach } from './principal.ts';
