@@ -9,6 +9,8 @@ export {
   SHARE_AFTER_US,
   type Breaker,
 } from './breaker.ts';
+export { leaseWish, sparePlaces, unitsToReturn, type Demand } from './lease-chunk.ts';
+export { chargedShare, localShare, refilled, shareWaitUs, untouchedShare } from './local-share.ts';
 export { utcDay, utcMonth, type Period } from './calendar.ts';
 export {
   createMeterBook,
