@@ -1,0 +1,1 @@
+export { createKeyedHash, type KeyedHash, type Seed } from './keyed-hash.ts';
