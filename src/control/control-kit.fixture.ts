@@ -116,7 +116,14 @@ export async function askOf(
 export const EVERY_ROLE: readonly Role[] = ['admin', 'operator', 'reviewer', 'read_only'];
 
 const rule = (id: string, per: RuleInForce['per'], of: RuleInForce['of'], limit: number): RuleInForce => ({
-  ...{ rule: id, per, of, limit, burst: limit, window: '1m', modelClasses: null, whenAway: 'local_share' },
+  rule: id,
+  per,
+  of,
+  limit,
+  burst: limit,
+  window: '1m',
+  modelClasses: null,
+  whenAway: 'local_share',
   isLeased: true,
   isDryRun: false,
 });
