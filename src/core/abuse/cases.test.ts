@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { abuseRuleSchema } from '#contracts/abuse';
 import { type Case, tenantObjectSchema } from '#contracts/tenancy';
-import { evidenceOf, fileFiring, groupCases, isInForce, reviewsOf } from './cases.ts';
+import { evidenceOf, fileFiring, groupCases, reviewsOf } from './cases.ts';
 import { type Reading, SIGNAL_NAMES } from './signal-names.ts';
 
 const HOUR = 3_600_000;
@@ -92,11 +92,4 @@ test('evidence holds what could be told, with its errors, and nothing else', () 
   const values = Object.fromEntries(SIGNAL_NAMES.map((name) => [name, null])) as Reading['values'];
   const reading: Reading = { values: { ...values, distinct_networks: 40, two_places: 0 }, errors: { distinct_networks: 2.6 } };
   expect(evidenceOf(reading)).toEqual({ distinct_networks: 40, distinct_networks_error: 2.6, two_places: 0 });
-});
-
-test('an action is in force until it expires or is reversed, and a reversed one stays reversed', () => {
-  const action = { createdAtMs: 10, expiresAtMs: 20, reversedAtMs: null };
-  expect([9, 10, 19, 20].map((nowMs) => isInForce(action, nowMs))).toEqual([false, true, true, false]);
-  expect(isInForce({ ...action, reversedAtMs: 12 }, 11)).toBe(false);
-  expect(isInForce({ ...action, expiresAtMs: null }, 1e15)).toBe(true);
 });

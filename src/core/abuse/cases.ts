@@ -1,5 +1,5 @@
 import { type AbuseRule, durationMs } from '#contracts/abuse';
-import type { Action, Case, Subject } from '#contracts/tenancy';
+import type { Case, Subject } from '#contracts/tenancy';
 import type { Reviews } from './precision.ts';
 import type { Reading } from './signal-names.ts';
 
@@ -74,13 +74,6 @@ export function groupCases(cases: readonly Case[]): readonly CaseGroup[] {
   return [...byOrganization]
     .map(([organization, own]) => ({ organization, cases: own, lastSeenAtMs: Math.max(...own.map((one) => one.lastSeenAtMs)) }))
     .sort((a, b) => rules(b) - rules(a) || b.lastSeenAtMs - a.lastSeenAtMs);
-}
-
-/** Whether an action is in force: not reversed, and not expired. One that was reversed never comes back. */
-export function isInForce(action: Pick<Action, 'createdAtMs' | 'expiresAtMs' | 'reversedAtMs'>, nowMs: number): boolean {
-  return (
-    action.reversedAtMs === null && nowMs >= action.createdAtMs && (action.expiresAtMs === null || nowMs < action.expiresAtMs)
-  );
 }
 
 function isSameSubject(a: Subject, b: Subject): boolean {

@@ -1,4 +1,4 @@
-import { REFUSALS } from '#contracts/errors';
+import { REFUSALS, type RefusalCode } from '#contracts/errors';
 import type { UsageRecord } from '#contracts/record';
 import type { Address } from './address.ts';
 
@@ -52,6 +52,8 @@ export function observationOf(record: UsageRecord, { address, template, isNearLi
   };
 }
 
+/** What an action in force answers: to count it would make an action its own reason. */
+const OWN_DOING: readonly (RefusalCode | null)[] = ['suspended', 'capability_blocked', 'step_up_required'];
 /** Stop reasons of the three dialects by which a model says that it would not. */
 const REFUSING = ['refusal', 'content_filter'];
 
@@ -64,7 +66,7 @@ function outcomeOf({ outcome, status, code, stopReason, guards }: UsageRecord): 
       return 'caller_error';
     case 'refused':
       if (code === 'unauthenticated') return 'unauthenticated';
-      if (code === null || REFUSALS[code].fault !== 'caller') return 'other';
+      if (code === null || REFUSALS[code].fault !== 'caller' || OWN_DOING.includes(code)) return 'other';
       return status === 429 || status === 402 ? 'limited' : 'caller_error';
     default:
       return 'other';
