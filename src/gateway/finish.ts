@@ -32,10 +32,11 @@ export function finish(door: Door, life: Life, ending: Ending): void {
   // What the kernel has not taken yet may go as slowly as the client reads, but it must go.
   if (life.outgoing.writableLength > 0) life.outgoing.setTimeout(door.config.timeouts.idle_ms);
   const isRecordable = life.hasJournalSpace || door.admission.reserveRefused(life);
-  door.admission.release(life);
+  const tokens = tokensOf(life);
+  door.admission.release(life, tokens);
   door.memory.bytes -= life.heldBytes;
   life.unwatch();
-  const record = recordOf(door, life, { outcome: outcomeOf(ending, life), status, code });
+  const record = recordOf(door, life, { outcome: outcomeOf(ending, life), status, code, tokens });
   if (isRecordable) door.journal.append(record);
   door.metrics.request(record);
   door.onEnd(life, record);
@@ -46,7 +47,13 @@ function write(door: Door, life: Life, ending: Ending): number {
   const { outgoing } = life;
   switch (ending.kind) {
     case 'whole': {
-      send(door, life, ending.status, { 'content-type': 'application/json', ...requestIdHeaders(life) }, ending.body);
+      send(
+        door,
+        life,
+        ending.status,
+        { 'content-type': 'application/json', ...requestIdHeaders(life), ...life.limitHeaders },
+        ending.body,
+      );
       return ending.status;
     }
     case 'streamed':
@@ -65,9 +72,13 @@ function write(door: Door, life: Life, ending: Ending): number {
       if (refusal.code === 'client_gone') outgoing.destroy();
       else {
         const body = Buffer.from(writeErrorBody(life.dialect, refusal, life.id));
-        send(door, life, status, { 'content-type': 'application/json', ...requestIdHeaders(life), ...retryHeaders(refusal) }, [
-          body,
-        ]);
+        send(
+          door,
+          life,
+          status,
+          { 'content-type': 'application/json', ...requestIdHeaders(life), ...retryHeaders(refusal), ...life.limitHeaders },
+          [body],
+        );
       }
       return status;
     }
@@ -123,11 +134,11 @@ interface End {
   readonly outcome: Outcome;
   readonly status: number;
   readonly code: RefusalCode | null;
+  readonly tokens: RecordedTokens;
 }
 
-function recordOf({ clock }: Door, life: Life, { outcome, status, code }: End): UsageRecord {
+function recordOf({ clock }: Door, life: Life, { outcome, status, code, tokens }: End): UsageRecord {
   const { caller, place, model } = life;
-  const tokens = tokensOf(life);
   return {
     version: 1,
     id: life.id,

@@ -3,19 +3,23 @@ import type { AddressInfo } from 'node:net';
 import type { Clock, Random } from '#contracts/clock';
 import type { Config } from '#contracts/config';
 import type { Dialect, Operation, UsageRecord } from '#contracts/record';
+import { createKeyedHash } from '#core/abuse';
 import { createRetryBudget } from '#core/routing';
 import type { Log, Metrics } from '#runtime';
-import type { Journal } from '#storage';
+import type { Journal, LimitStore } from '#storage';
 import { BadFraming, ShuttingDown } from './abort-reasons.ts';
-import { createAdmission } from './admit.ts';
 import type { Door } from './door.ts';
+import { createClientAddress } from './client-address.ts';
 import { createGatewayMetrics } from './gateway-metrics.ts';
 import { handle } from './handle.ts';
-import type { Keyring } from './keyring.ts';
 import { createListener, endConnections, type ListenerOptions } from './listener.ts';
+import { createAdmission } from './limits/admission.ts';
+import { createLimiter, type Limiter } from './limits/limiter.ts';
+import { createUnknownKeys } from './limits/unknown-keys.ts';
 import { createOpenRequests } from './open-requests.ts';
 import { createOtherRoutes, type Audience } from './other-routes.ts';
 import { readinessOf, type Readiness } from './readiness.ts';
+import type { Tenants } from './tenants/tenants.ts';
 import type { Topology } from './topology.ts';
 import { createTranslator } from './translation.ts';
 
@@ -26,7 +30,9 @@ export interface GatewayOptions {
   readonly random: Random;
   readonly log: Log;
   readonly journal: Journal;
-  readonly keyring: Keyring;
+  readonly tenants: Tenants;
+  /** Where limits are counted; the caller's to close. */
+  readonly limits: LimitStore;
   readonly metrics: Metrics;
   /** Serves the operator paths (`/admin/v1`, `/metrics`); absent where nothing does. */
   readonly operator?: (incoming: IncomingMessage, outgoing: ServerResponse) => void;
@@ -34,10 +40,21 @@ export interface GatewayOptions {
   readonly onRecord?: (record: UsageRecord, traceparent: string | null) => void;
 }
 
+/** Thrown for limits that cannot be meant, with everything that is wrong with them. */
+export class BadLimits extends Error {
+  override readonly name = 'BadLimits';
+
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'));
+  }
+}
+
 export interface Gateway {
   /** Begins to accept; resolves with the address. */
   listen(): Promise<{ readonly host: string; readonly port: number; readonly adminPort: number | null }>;
   readiness(): Readiness;
+  /** Limits and actions in force, for whoever explains them. */
+  limiter(): Limiter;
   /** Replaces configuration and topology as a whole; requests keep what they began with. The old topology is closed when its last request has ended. */
   replace(next: { readonly config: Config; readonly topology: Topology }): void;
   /** Stops accepting, lets open requests end for `drain_ms`, ends the rest with an error, and closes. The journal is the caller's to flush. */
@@ -57,7 +74,7 @@ const ROUTES: ReadonlyMap<string, Route> = new Map([
 ] as const);
 
 export function createGateway(options: GatewayOptions): Gateway {
-  const { clock, random, log, journal, keyring } = options;
+  const { clock, random, log, journal, tenants } = options;
   const open = createOpenRequests();
   let { config, topology } = options;
   let topologyAtMs = clock.wallMs();
@@ -65,13 +82,31 @@ export function createGateway(options: GatewayOptions): Gateway {
   let isCut = false;
   let onIdle: (() => void) | null = null;
   const retired: Topology[] = [];
+  // What a stranger hashes to nobody can choose: the seed is this process's own.
+  const hash = createKeyedHash([seedOf(random), seedOf(random)]);
+  // Scopes keep their place through every reload, so that their meters stay theirs.
+  const places = new Map<string, number>();
+  const limiterOf = (of: Config): Limiter => {
+    const made = createLimiter({ config: of, store: options.limits, clock, hash, directory: tenants, places });
+    if (!made.ok) throw new BadLimits(made.error);
+    return made.value;
+  };
+  let limiter = limiterOf(config);
+  let clientAddress = createClientAddress(config.listen.trusted_proxies);
+  const unknownKeys = createUnknownKeys({ perMinute: config.limits.unknown_keys_per_minute, clock, hash });
 
   const metrics = createGatewayMetrics(options.metrics, {
     models: [...topology.models.keys()],
     openRequests: () => admission.openRequests(),
     journal: () => journal.status(),
   });
-  const admission = createAdmission({ config: () => config, clock, journal, onUnrecorded: metrics.unrecorded });
+  const admission = createAdmission({
+    config: () => config,
+    limiter: () => limiter,
+    wallMs: clock.wallMs,
+    journal,
+    onUnrecorded: metrics.unrecorded,
+  });
   const memory = { bytes: 0 };
   const translator = createTranslator();
   const retryBudget = createRetryBudget({
@@ -92,7 +127,9 @@ export function createGateway(options: GatewayOptions): Gateway {
     random,
     log,
     journal,
-    keyring,
+    tenants,
+    clientAddress,
+    unknownKeys,
     admission,
     retryBudget,
     memory,
@@ -116,7 +153,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const otherRoutes = createOtherRoutes({
     readiness,
     served: () => ({ topology, sinceMs: topologyAtMs }),
-    keyring,
+    tenants,
     random,
     ...(options.operator && { operator: options.operator }),
   });
@@ -172,8 +209,12 @@ export function createGateway(options: GatewayOptions): Gateway {
       return { host: listen.host, port, adminPort: admin?.port ?? null };
     },
     readiness,
+    limiter: () => limiter,
     replace(next) {
       const old = topology;
+      // First what may be refused: nothing has changed when it is.
+      limiter = limiterOf(next.config);
+      clientAddress = createClientAddress(next.config.listen.trusted_proxies);
       ({ config, topology } = next);
       topologyAtMs = clock.wallMs();
       current = door();
@@ -211,3 +252,5 @@ export function createGateway(options: GatewayOptions): Gateway {
     },
   };
 }
+
+const seedOf = (random: Random): number => Number.parseInt(random.hex(4), 16);

@@ -2,12 +2,15 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { refusal, type Refusal } from '#contracts/errors';
 import type { Dialect, Operation } from '#contracts/record';
 import { place, type AttemptVerdict } from '#core/routing';
+import { mayServe } from '#core/tenancy';
 import { authenticate } from './authenticate.ts';
 import type { Door } from './door.ts';
 import { finish, refused, type Ending } from './finish.ts';
 import { Life } from './life.ts';
 import { prepare } from './prepare.ts';
 import { needsVersionCheck, receiveBody, receiveHead, versionOf, type Received } from './receive.ts';
+import { refusalOfAbort } from './refusal-of-abort.ts';
+import type { Caller } from './tenants/tenant-directory.ts';
 import type { Place } from './topology.ts';
 import { tryOnce } from './try-once.ts';
 
@@ -25,6 +28,7 @@ export async function handle(
     id: `req_${door.random.hex(12)}`,
     clock: door.clock,
     totalMs: door.config.timeouts.total_ms,
+    address: door.clientAddress(incoming),
   });
   door.onBegin(life);
   let ending: Ending;
@@ -47,9 +51,11 @@ async function answer(door: Door, life: Life): Promise<Ending> {
   const badHead = receiveHead(life, door.config);
   if (badHead) return refused(badHead);
   life.enter('authenticate');
-  const caller = authenticate(life.incoming, door.keyring, 'api');
-  if (!caller.ok) return refused(caller.error);
+  const caller = authenticate(life.incoming, door.tenants, 'api');
+  if (!caller.ok) return refused(strangerRefusal(door, life, caller.error));
   life.caller = caller.value;
+  const notHere = mayCall(door, life, caller.value);
+  if (notHere) return refused(notHere);
   life.enter('receive');
   const received = await receiveBody(life, door);
   if (!received.ok) return refused(received.error);
@@ -60,8 +66,12 @@ async function answer(door: Door, life: Life): Promise<Ending> {
 
   // 3. Admit: limits and journal space, all or nothing.
   life.enter('admit');
-  const notAdmitted = door.admission.admit(life, caller.value);
+  life.modelId = received.value.asked.model;
+  life.model = door.topology.models.get(life.modelId) ?? null;
+  const admitting = door.admission.admit(life, caller.value, received.value, life.model);
+  const notAdmitted = admitting instanceof Promise ? await admitting : admitting;
   if (notAdmitted) return refused(notAdmitted);
+  if (life.signal.reason) return refused(refusalOfAbort(life.signal.reason)); // it left while a store was asked
 
   // 4. Screen the input: no behavior of this version declares a screen, so none runs, and the record's list of guards is empty.
 
@@ -71,15 +81,14 @@ async function answer(door: Door, life: Life): Promise<Ending> {
 
 async function tryReplicas(door: Door, life: Life, received: Received): Promise<Ending> {
   life.enter('place');
-  life.modelId = received.asked.model;
-  life.model = door.topology.models.get(life.modelId) ?? null;
-  if (life.model === null) return refused(unknownModel(life.modelId));
+  if (life.model === null) return refused(unknownModel(received.asked.model));
   const { places } = life.model;
-  const tried = new Set<number>();
+  const tried = new Set(elsewhere(places, life.caller));
+  const attemptsMax = tried.size + door.config.attempts.max;
   let last: AttemptVerdict | null = null;
   door.retryBudget.request(door.clock.nowUs());
 
-  while (tried.size < door.config.attempts.max && last?.next !== 'stop') {
+  while (tried.size < attemptsMax && last?.next !== 'stop') {
     const placed = place(places, tried, door.clock.nowUs(), door.random.next());
     if (placed.kind !== 'replica') return refused(last?.refusal ?? unplaced(placed.kind === 'paused' ? placed.waitUs : null));
     if (last?.next === 'move_on' && !door.retryBudget.tryTake(door.clock.nowUs())) break;
@@ -98,6 +107,32 @@ async function tryReplicas(door: Door, life: Life, received: Received): Promise<
     life.enter('place');
   }
   return refused(last?.refusal ?? unplaced(null));
+}
+
+/** A key that is not ours, or not for this: counted against its address, so that keys cannot be guessed at speed. */
+function strangerRefusal(door: Door, life: Life, problem: Refusal): Refusal {
+  return problem.code === 'unauthenticated' ? (door.unknownKeys.count(life.address) ?? problem) : problem;
+}
+
+/** May this caller call from here, and from this gateway as long as it has heard nothing of its tenants? */
+function mayCall(door: Door, life: Life, caller: Caller): Refusal | null {
+  if (caller.scopes.hasAddresses && !caller.scopes.allowsAddress(life.address))
+    return refusal('forbidden', 'This key may not be used from this address');
+  if (!mayServe(caller.tenant.organization.whenCutOff, door.tenants.cutOffForMs()))
+    return refusal(
+      'tenants_unknown',
+      'This gateway cannot hear of revocations, and this organization does not allow that for so long',
+      {
+        retryAfterMs: 5_000,
+      },
+    );
+  return null;
+}
+
+/** Places in regions that the caller's key may not use. */
+function elsewhere(places: readonly Place[], caller: Caller | null): number[] {
+  if (!caller?.key.scopes.regions) return [];
+  return places.flatMap(({ pool }, index) => (caller.scopes.allowsRegion(pool.region) ? [] : [index]));
 }
 
 const unknownModel = (id: string): Refusal =>

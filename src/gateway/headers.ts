@@ -14,6 +14,7 @@ export function streamHeaders(life: Life): Record<string, string> {
     'cache-control': 'no-cache',
     'x-accel-buffering': 'no', // nginx in front of us must not gather events
     ...requestIdHeaders(life),
+    ...life.limitHeaders,
   };
 }
 

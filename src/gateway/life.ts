@@ -3,15 +3,16 @@ import type { Clock, Timer } from '#contracts/clock';
 import type { AttemptRecord, Dialect, Operation, Stage, UsageRecord } from '#contracts/record';
 import type { AnswerProgress } from '#dialects';
 import { ClientGone, DeadlineExceeded } from './abort-reasons.ts';
-import type { KeySlot } from './admit.ts';
 import { EndSignal } from './end-signal.ts';
-import type { KeyEntry } from './keyring.ts';
+import type { Admitted } from './limits/admitted.ts';
+import type { Caller } from './tenants/tenant-directory.ts';
 import type { Model, Place } from './topology.ts';
 
 export interface LifeOptions {
   readonly id: string;
   readonly clock: Clock;
   readonly totalMs: number;
+  readonly address: string;
 }
 
 /**
@@ -29,7 +30,9 @@ export class Life {
   /** Ended when the client leaves, the total deadline passes or the gateway must close; the reason says which. */
   readonly signal = new EndSignal();
 
-  caller: KeyEntry | null = null;
+  caller: Caller | null = null;
+  /** The client's address, as far as it can be believed. */
+  readonly address: string;
   conversation: string | null = null;
   endUser: string | null = null;
   isStream = false;
@@ -51,7 +54,12 @@ export class Life {
   // What was taken and `finish` gives back.
   /** Bytes of the body that count against the bound on all bodies. */
   heldBytes = 0;
-  slot: KeySlot | null = null;
+  /** Counted among the gateway's open requests. */
+  isAdmitted = false;
+  /** What it has taken of its limits. */
+  admitted: Admitted | null = null;
+  /** What its client is told of its limits. */
+  limitHeaders: Record<string, string> | null = null;
   hasJournalSpace = false;
 
   readonly #clock: Clock;
@@ -64,9 +72,10 @@ export class Life {
     incoming: IncomingMessage,
     outgoing: ServerResponse,
     { dialect, operation }: { readonly dialect: Dialect; readonly operation: Operation },
-    { id, clock, totalMs }: LifeOptions,
+    { id, clock, totalMs, address }: LifeOptions,
   ) {
     this.id = id;
+    this.address = address;
     this.incoming = incoming;
     this.outgoing = outgoing;
     this.dialect = dialect;

@@ -5,7 +5,7 @@ import type { Dialect } from '#contracts/record';
 import { writeErrorBody } from '#dialects';
 import { authenticate } from './authenticate.ts';
 import { requestIdHeaders, retryHeaders } from './headers.ts';
-import type { Keyring } from './keyring.ts';
+import type { TenantDirectory } from './tenants/tenant-directory.ts';
 import { describeModels, modelsDialect } from './models.ts';
 import type { Readiness } from './readiness.ts';
 import type { Topology } from './topology.ts';
@@ -17,7 +17,7 @@ export interface OtherRoutesOptions {
   readonly readiness: () => Readiness;
   /** What is served now, and since when (wall ms). */
   readonly served: () => { readonly topology: Topology; readonly sinceMs: number };
-  readonly keyring: Keyring;
+  readonly tenants: Pick<TenantDirectory, 'find'>;
   readonly random: Random;
   readonly operator?: (incoming: IncomingMessage, outgoing: ServerResponse) => void;
 }
@@ -32,7 +32,7 @@ export interface OtherRoute {
 }
 
 /** Everything but calling a model: health, readiness, the list of models, the operator's paths, and what is not there. */
-export function createOtherRoutes({ readiness, served, keyring, random, operator }: OtherRoutesOptions) {
+export function createOtherRoutes({ readiness, served, tenants, random, operator }: OtherRoutesOptions) {
   return (incoming: IncomingMessage, outgoing: ServerResponse, { path, search, audience, takesPost }: OtherRoute): void => {
     if (path === '/healthz') return respond(outgoing, 200, { status: 'ok' });
     if (path === '/readyz') {
@@ -54,7 +54,7 @@ export function createOtherRoutes({ readiness, served, keyring, random, operator
     const dialect = modelsDialect(incoming);
     if (incoming.method !== 'GET' && incoming.method !== 'HEAD')
       return refuse(outgoing, dialect, refusal('method_not_allowed', `${path} takes GET`));
-    const caller = authenticate(incoming, keyring, 'api');
+    const caller = authenticate(incoming, tenants, 'api');
     if (!caller.ok) return refuse(outgoing, dialect, caller.error);
     const { topology, sinceMs } = served();
     const id = decodePath(path.slice('/v1/models/'.length));

@@ -46,7 +46,7 @@ export function receiveHead({ incoming, dialect }: Life, { bounds }: Config): Re
 }
 
 /** Stage 1b: takes the body in, checking its bytes as they come, and reads the fields on which the gateway acts. */
-export function receiveBody(life: Life, { config, clock, memory }: Door): Promise<Result<Received, Refusal>> {
+export function receiveBody(life: Life, { config, clock, memory, tenants }: Door): Promise<Result<Received, Refusal>> {
   const { incoming, signal } = life;
   const { bounds } = config;
   const scanner = createJsonScanner({ depthMax: bounds.json_depth, valuesMax: bounds.json_values, wanted: ASKED_FIELDS });
@@ -78,7 +78,7 @@ export function receiveBody(life: Life, { config, clock, memory }: Door): Promis
     incoming.on('end', () => {
       if (isDone) return;
       try {
-        done(readBody(life, scanner, body.whole()));
+        done(readBody(life, tenants, scanner, body.whole()));
       } catch (error) {
         reject(error as Error); // thrown out of a listener it would end the process
       }
@@ -87,7 +87,7 @@ export function receiveBody(life: Life, { config, clock, memory }: Door): Promis
 }
 
 /** A body that is whole: well formed, and read as far as the gateway needs. */
-function readBody(life: Life, scanner: JsonScanner, bytes: Buffer): Result<Received, Refusal> {
+function readBody(life: Life, tenants: Door['tenants'], scanner: JsonScanner, bytes: Buffer): Result<Received, Refusal> {
   const scanned = scanner.end();
   if (scanned.kind !== 'fields') return err(refusalOfScan(scanned));
   if (!isUtf8(bytes)) return err(refusal('invalid_request', 'The request body is not valid UTF-8'));
@@ -98,7 +98,8 @@ function readBody(life: Life, scanner: JsonScanner, bytes: Buffer): Result<Recei
   const conversation = conversationOf(life.incoming, asked.value);
   if (!conversation.ok) return conversation;
   life.conversation = conversation.value;
-  life.endUser = asked.value.endUser;
+  const { endUser } = asked.value;
+  life.endUser = endUser === null || life.caller === null ? null : tenants.endUserId(life.caller.organization, endUser);
   life.isStream = asked.value.isStream;
   return ok({ bytes, fields: scanned.fields, asked: asked.value });
 }

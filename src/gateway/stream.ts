@@ -1,4 +1,5 @@
 import type { Clock } from '#contracts/clock';
+import type { AnswerProgress } from '#dialects';
 import type { Refusal } from '#contracts/errors';
 import { refusal } from '#contracts/errors';
 import { DeadlineExceeded, NoLongerWanted } from './abort-reasons.ts';
@@ -11,6 +12,8 @@ export interface StreamOptions {
   /** Longest silence of the engine, ms. */
   readonly idleMs: number;
   readonly onGap: (gapUs: number) => void;
+  /** Told of output as it comes; answers why the stream must end here, where a limit says so. */
+  readonly onOutput: (progress: AnswerProgress, nowUs: number) => Refusal | null;
 }
 
 /** How a stream ended: as its dialect says it should (null), or broken for the reason given. */
@@ -23,7 +26,7 @@ const AFTERMATH_MS = 1_000;
  * Stage 7: passes an answer that has begun on to the client, event by event, no faster than the client reads. Returns when the
  * answer is complete, broken, or unwanted; the last event of a broken one is `finish`'s to write.
  */
-export function stream(life: Life, open: OpenStream, { clock, idleMs, onGap }: StreamOptions): Promise<StreamEnd> {
+export function stream(life: Life, open: OpenStream, { clock, idleMs, onGap, onOutput }: StreamOptions): Promise<StreamEnd> {
   const { outgoing, signal } = life;
   const { relay } = open;
   return new Promise((resolve) => {
@@ -89,6 +92,11 @@ export function stream(life: Life, open: OpenStream, { clock, idleMs, onGap }: S
           settle(null);
           open.resume(); // nothing of its end is passed on, so a client that reads slowly need not hold it up
           clock.after(AFTERMATH_MS, () => open.abort(new NoLongerWanted()));
+        } else {
+          const stop = onOutput(relay.progress, now);
+          if (stop === null) return;
+          settle(stop);
+          open.abort(new NoLongerWanted());
         }
       },
       onEnd(failure) {

@@ -1,5 +1,6 @@
 import type { AttemptOutcome } from '#contracts/record';
 import { judgeAttempt, type AttemptVerdict } from '#core/routing';
+import { estimateOutputTokens } from '#dialects';
 import { attempt, type AttemptResult } from './attempt.ts';
 import { factOf, recordOf } from './attempt-fact.ts';
 import type { Door } from './door.ts';
@@ -42,7 +43,12 @@ async function passOn(
   life.enter('stream');
   metrics.firstContent(life, firstContentUs);
   life.outgoing.writeHead(200, streamHeaders(life));
-  const end = await stream(life, result.stream, { clock, idleMs: config.timeouts.idle_ms, onGap: metrics.gap });
+  const end = await stream(life, result.stream, {
+    clock,
+    idleMs: config.timeouts.idle_ms,
+    onGap: metrics.gap,
+    onOutput: (progress, nowUs) => life.admitted?.onOutput(estimateOutputTokens(progress), nowUs) ?? null,
+  });
   const outcome = outcomeOf(end);
   if (outcome === 'broken_after_content' || outcome === 'timed_out') metrics.upstreamError('after_content', outcome);
   note(door, life, result, { outcome, startUs, firstContentUs });

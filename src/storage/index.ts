@@ -5,7 +5,7 @@ export type { JournalEvent } from './journal/event.ts';
 export { DirectoryInUse, lockDirectory, type DirectoryLock } from './lock-directory.ts';
 export { awaitAcknowledged, type Acknowledgement, type AwaitOptions } from './control-store/await-acknowledged.ts';
 export { createBoundedStore, runControlCall, type ControlCall } from './control-store/bounded-store.ts';
-export { digestKey, hashKey, hintOf, newKey, type NewKey, type Pepper } from './control-store/key-hash.ts';
+export { digestKey, endUserId, hashKey, hintOf, newKey, type NewKey, type Pepper } from './control-store/key-hash.ts';
 export {
   connectControlStore,
   openControlStore,
@@ -38,3 +38,5 @@ export type {
   UsageRow,
   UsageStore,
 } from './ports.ts';
+export { createMemoryLimits } from './limits/memory-limits.ts';
+export type { LimitAnswer, LimitStatus, LimitStore, Settlement, TakeRequest } from './limits-port.ts';

@@ -314,7 +314,7 @@ test('an answer is one record with what the engine counted, its stages and its p
     code: null,
     model: 'harbor-1',
     conversation: 'voyage-1',
-    endUser: 'u-1',
+    endUser: gateway.tenants.endUser('u-1'),
     streamed: true,
     stopReason: 'end_turn',
     tokens: { input: 21, cacheRead: 4, cacheWrite: 0, output: 3, estimated: false },

@@ -2,7 +2,15 @@ export { type Address, addressOfBytes, networkOf, networkText, parseAddress, par
 export { type CaseGroup, evidenceOf, fileFiring, type Filing, groupCases, reviewsOf } from './cases.ts';
 export { DEFAULT_RULES } from './default-rules.ts';
 export { calibrateThreshold, type Calibration, thresholdFor, type Watch } from './false-alarms.ts';
-export { type IpTable, type ListProblem, parseCidrList, parseCidrPlaces, type Place } from './ip-table.ts';
+export {
+  createIpTable,
+  type IpBlocks,
+  type IpTable,
+  type ListProblem,
+  parseCidrList,
+  parseCidrPlaces,
+  type Place,
+} from './ip-table.ts';
 export { createKeyedHash, type KeyedHash, type Seed } from './keyed-hash.ts';
 export {
   allowedRung,

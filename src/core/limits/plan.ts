@@ -59,9 +59,14 @@ export interface LimitPlanner {
 
 /**
  * Makes the limits of a configuration ready.
+ * @param places - of scopes, by what they are: a scope keeps its place, and its meters, over all configurations that have it
  * @returns the planner, or everything that is wrong with them, in words for whoever wrote them
  */
-export function compileLimits(config: LimitsConfig, hash: SubjectHash): Result<LimitPlanner, readonly string[]> {
+export function compileLimits(
+  config: LimitsConfig,
+  hash: SubjectHash,
+  places: Map<string, number> = new Map(),
+): Result<LimitPlanner, readonly string[]> {
   const definitions = defineLimits(config.defaults, config.rules);
   const problems = [
     ...problemsOfRules(config.rules, config.tiers, definitions),
@@ -73,7 +78,7 @@ export function compileLimits(config: LimitsConfig, hash: SubjectHash): Result<L
       }),
     ),
   ];
-  return problems.length > 0 ? err(problems) : ok(new Planner(config, definitions, hash));
+  return problems.length > 0 ? err(problems) : ok(new Planner(config, definitions, hash, places));
 }
 
 /** Why an override cannot be kept exactly, in words; null when it can. For whoever sets one. */
@@ -115,11 +120,11 @@ class Planner implements LimitPlanner {
   /** Of a tenant, by model class: the groups that are the same for all its requests. */
   readonly #kept = new WeakMap<LimitedTenant, Map<string, readonly MeterGroup[]>>();
 
-  constructor(config: LimitsConfig, definitions: readonly LimitDefinition[], hash: SubjectHash) {
+  constructor(config: LimitsConfig, definitions: readonly LimitDefinition[], hash: SubjectHash, places: Map<string, number>) {
     this.#config = config;
     this.#hash = hash;
     this.definitions = definitions;
-    this.scopes = scopesOf(definitions).map((scope) => ({
+    this.scopes = scopesOf(definitions, places).map((scope) => ({
       ...scope,
       isPerRequest: scope.of[0]?.levels.some((level) => level === 'end_user' || level === 'address') ?? false,
       interned: new Map(),

@@ -171,14 +171,23 @@ function standing({ rpm, itpm, otpm, concurrency }: KeyDefaults): readonly Limit
   ];
 }
 
-/** Rules that sit on the same levels, side by side. */
+/**
+ * Rules that sit on the same levels, side by side.
+ * @param places - grows by the scopes that are new
+ */
 export function scopesOf(
   definitions: readonly LimitDefinition[],
+  places: Map<string, number>,
 ): readonly (Scope & { readonly of: readonly LimitDefinition[] })[] {
   const byLevels = new Map<string, LimitDefinition[]>();
   for (const definition of definitions) {
     const id = definition.levels.join('+');
     byLevels.set(id, [...(byLevels.get(id) ?? []), definition]);
   }
-  return [...byLevels].map(([id, of], index) => ({ index, id, of, rules: of.map(({ rule }) => rule) }));
+  return [...byLevels].map(([id, of]) => {
+    const name = `${id}: ${of.map(({ rule }) => rule.id).join(' ')}`;
+    const index = places.get(name) ?? places.size;
+    places.set(name, index);
+    return { index, id, of, rules: of.map(({ rule }) => rule) };
+  });
 }

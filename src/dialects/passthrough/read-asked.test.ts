@@ -22,7 +22,16 @@ const messages = { model: 'harbor-1', max_tokens: 8, messages: [] };
 test('what a gateway acts on is read, and defaults are what the APIs say', () => {
   expect(read('anthropic', messages)).toEqual({
     ok: true,
-    value: { model: 'harbor-1', isStream: false, endUser: null, conversations: [], streamOptions: undefined, sampling: [] },
+    value: {
+      model: 'harbor-1',
+      isStream: false,
+      endUser: null,
+      conversations: [],
+      streamOptions: undefined,
+      maxOutputTokens: 8,
+      usesTools: false,
+      sampling: [],
+    },
   });
   expect(
     read('openai_chat', {

@@ -13,6 +13,10 @@ export interface Asked {
   readonly conversations: readonly { readonly field: string; readonly id: string }[];
   /** Chat Completions: the client's own `stream_options`; undefined when absent. */
   readonly streamOptions: Readonly<Record<string, unknown>> | undefined;
+  /** The client's cap on output tokens, as its dialect calls it; null when it set none. */
+  readonly maxOutputTokens: number | null;
+  /** Does it bring tools? */
+  readonly usesTools: boolean;
   /** Sampling parameters present at the top level (Anthropic's newer version refuses them). */
   readonly sampling: readonly string[];
 }
@@ -22,6 +26,9 @@ export const ASKED_FIELDS = wantedFields(
   'model',
   'stream',
   'max_tokens',
+  'max_completion_tokens',
+  'max_output_tokens',
+  'tools',
   'messages',
   'input',
   'metadata',
@@ -91,9 +98,15 @@ export function readAsked(
     endUser: typeof endUser === 'string' && endUser !== '' ? endUser.slice(0, ID_CHARACTERS_MAX) : null,
     conversations,
     streamOptions: asObject(read('stream_options')),
+    maxOutputTokens: capOf(read('max_output_tokens') ?? read('max_completion_tokens') ?? read('max_tokens')),
+    usesTools: fields.has('tools'),
     sampling: ['temperature', 'top_p', 'top_k'].filter((field) => fields.has(field)),
   });
 }
+
+/** What is no whole number is for the engine to refuse. */
+const capOf = (value: unknown): number | null =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : null;
 
 const REQUIRED_TYPES: readonly (readonly [string, readonly Span['type'][]])[] = [
   ['model', ['string']],

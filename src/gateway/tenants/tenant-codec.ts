@@ -43,11 +43,14 @@ const FIELDS = {
   ],
   end_user: ['organization', 'limits', 'createdAtMs'],
 } as const satisfies { readonly [K in StoredKind]: readonly FieldOf<K>[] };
-/** Values that many objects share. They are kept once, and for good: tenants are closed, hardly ever removed. */
-const SHARED: ReadonlySet<string> = new Set(['organization', 'workspace', 'tier', 'use', 'role', 'reach']);
+/** Fields with few different values: each value is kept once, and for good. */
+const SHARED: ReadonlySet<string> = new Set(['tier', 'use', 'role', 'reach']);
 
 /** How a value is written. */
-const TAGS = { null: 0, shared: 1, text: 2, integer: 3, emptyObject: 4, json: 5 } as const;
+const TAGS = { null: 0, shared: 1, text: 2, integer: 3, emptyObject: 4, json: 5, hexTail: 6 } as const;
+
+/** Fewer hexadecimal digits at the end of a text are written as they are. */
+const HEX_DIGITS_MIN = 8;
 
 const DIGEST_BYTES = 32;
 const HASH_KINDS = ['hmac_sha256', 'sha256'] as const;
@@ -73,15 +76,17 @@ export function createTenantCodec(): TenantCodec {
         room(DIGEST_BYTES);
         end += scratch.write(object.hash.hex, end, 'hex');
       }
-      text(object.id);
+      const name = packId(object.id);
+      room(name.length);
+      end += name.copy(scratch, end);
       const values: { readonly [name: string]: unknown } = object;
-      for (const name of FIELDS[object.kind]) value(values[name], SHARED.has(name));
+      for (const field of FIELDS[object.kind]) value(values[field], SHARED.has(field));
       return scratch.subarray(0, end);
     },
     decode(record) {
       const kind = STORED_KINDS[record[KIND_AT] ?? 0] ?? 'key';
       const reader = { record, at: idStart(record) };
-      const object: { [name: string]: unknown } = { kind, id: readText(reader) };
+      const object: { [name: string]: unknown } = { kind, id: readHexTail(reader) };
       if (kind === 'key') object.hash = { kind: hashKindOf(record), hex: digestOf(record).toString('hex') };
       for (const name of FIELDS[kind]) object[name] = readValue(reader);
       // Written by `encode` above, from an object of this type.
@@ -95,10 +100,8 @@ export function createTenantCodec(): TenantCodec {
     else if (typeof it === 'string' && isShared) {
       byte(TAGS.shared);
       varint(share(it));
-    } else if (typeof it === 'string' && it.isWellFormed()) {
-      byte(TAGS.text);
-      text(it);
-    } else if (typeof it === 'number' && Number.isSafeInteger(it) && it >= 0) {
+    } else if (typeof it === 'string' && it.isWellFormed()) writeText(it);
+    else if (typeof it === 'number' && Number.isSafeInteger(it) && it >= 0) {
       byte(TAGS.integer);
       varint(it);
     } else if (typeof it === 'object' && Object.keys(it).length === 0) byte(TAGS.emptyObject);
@@ -106,6 +109,21 @@ export function createTenantCodec(): TenantCodec {
       byte(TAGS.json);
       text(JSON.stringify(it));
     }
+  }
+
+  /** Our ids end in random hexadecimal digits, which take half the room as bytes. */
+  function writeText(it: string): void {
+    const digits = hexDigitsAtEnd(it);
+    if (digits < HEX_DIGITS_MIN) {
+      byte(TAGS.text);
+      text(it);
+      return;
+    }
+    byte(TAGS.hexTail);
+    text(it.slice(0, it.length - digits));
+    varint(digits / 2);
+    room(digits / 2);
+    end += scratch.write(it.slice(it.length - digits), end, 'hex');
   }
 
   function share(word: string): number {
@@ -157,11 +175,19 @@ export function createTenantCodec(): TenantCodec {
         return readText(from);
       case TAGS.integer:
         return readVarint(from);
+      case TAGS.hexTail:
+        return readHexTail(from);
       case TAGS.emptyObject:
         return {};
       default:
         return JSON.parse(readText(from));
     }
+  }
+
+  function readHexTail(from: Reader): string {
+    const head = readText(from);
+    const bytes = readVarint(from);
+    return head + from.record.toString('hex', from.at, (from.at += bytes));
   }
 
   function readVarint(from: Reader): number {
@@ -179,27 +205,43 @@ export function createTenantCodec(): TenantCodec {
   }
 }
 
-/** Whether a record is that of an object. Ids are ASCII and shorter than 128, so their length is one byte. */
-export function isRecordOf(record: Buffer, kind: StoredKind, id: string): boolean {
+/**
+ * An id as it stands in a record: its head, and the hexadecimal digits at its end as bytes. Ids are ASCII and shorter than 128, so
+ * either length is one byte. Equal ids, and no others, have equal bytes.
+ */
+export function packId(id: string): Buffer {
+  const digits = hexDigitsAtEnd(id);
+  const head = id.length - digits;
+  const packed = Buffer.allocUnsafe(2 + head + digits / 2);
+  packed[0] = head;
+  packed.write(id.slice(0, head), 1, 'latin1');
+  packed[1 + head] = digits / 2;
+  packed.write(id.slice(head), 2 + head, 'hex');
+  return packed;
+}
+
+/** Whether a record is that of an object. */
+export function isRecordOf(record: Buffer, kind: StoredKind, packedId: Buffer): boolean {
   const start = idStart(record);
-  if (record[KIND_AT] !== STORED_KINDS.indexOf(kind) || record[start] !== id.length) return false;
-  for (let at = 0; at < id.length; at++) if (record[start + 1 + at] !== id.charCodeAt(at)) return false;
-  return true;
+  return (
+    record[KIND_AT] === STORED_KINDS.indexOf(kind) &&
+    record.compare(packedId, 0, packedId.length, start, Math.min(record.length, start + packedId.length)) === 0
+  );
 }
 
 /** Hash of kind and id, of a record or of an object that is looked for. Source: FNV-1a, 32 bits, with a final mix. */
-export function hashOfId(kind: StoredKind, id: string): number {
+export function hashOfId(kind: StoredKind, packedId: Buffer): number {
   let hash = 0x811c9dc5 ^ STORED_KINDS.indexOf(kind);
-  for (let at = 0; at < id.length; at++) hash = Math.imul(hash ^ id.charCodeAt(at), 0x01000193);
+  for (let at = 0; at < packedId.length; at++) hash = Math.imul(hash ^ (packedId[at] ?? 0), 0x01000193);
   // The low bits alone of FNV are weak, and they choose the table.
   hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
   return (hash ^ (hash >>> 13)) >>> 0;
 }
 
 export function hashOfRecord(record: Buffer): number {
-  const at = idStart(record);
-  const length = record[at] ?? 0;
-  return hashOfId(STORED_KINDS[record[KIND_AT] ?? 0] ?? 'key', record.toString('latin1', at + 1, at + 1 + length));
+  const start = idStart(record);
+  const tailAt = start + 1 + (record[start] ?? 0);
+  return hashOfId(kindOf(record), record.subarray(start, tailAt + 1 + (record[tailAt] ?? 0)));
 }
 
 export function kindOf(record: Buffer): StoredKind {
@@ -213,6 +255,13 @@ export function digestOf(record: Buffer): Buffer {
 
 export function hashKindOf(record: Buffer): (typeof HASH_KINDS)[number] {
   return HASH_KINDS[record[HASH_KIND_AT] ?? 0] ?? 'hmac_sha256';
+}
+
+/** How many of the last characters are lower-case hexadecimal digits, rounded down to whole bytes. */
+function hexDigitsAtEnd(text: string): number {
+  let at = text.length;
+  while (at > 0 && '0123456789abcdef'.includes(text.charAt(at - 1))) at--;
+  return (text.length - at) & ~1;
 }
 
 function idStart(record: Buffer): number {

@@ -12,6 +12,7 @@ import {
   hashOfRecord,
   isRecordOf,
   kindOf,
+  packId,
   type StoredKind,
   type StoredObject,
 } from './tenant-codec.ts';
@@ -45,8 +46,9 @@ export function createTenantTable(): TenantTable {
   return {
     put(object) {
       const record = codec.encode(object);
-      const hash = hashOfId(object.kind, object.id);
-      const old = placeOf(object.kind, object.id);
+      const packed = packId(object.id);
+      const hash = hashOfId(object.kind, packed);
+      const old = placeOf(object.kind, packed);
       if (old !== 0) {
         forgetDigest(old);
         if (arena.replace(old, record)) {
@@ -61,16 +63,17 @@ export function createTenantTable(): TenantTable {
       learnDigest(place);
     },
     remove(kind, id) {
-      const place = placeOf(kind, id);
+      const packed = packId(id);
+      const place = placeOf(kind, packed);
       if (place === 0) return false;
       forgetDigest(place);
-      byId.remove(hashOfId(kind, id), place);
+      byId.remove(hashOfId(kind, packed), place);
       arena.free(place);
       counts.set(kind, (counts.get(kind) ?? 0) - 1);
       return true;
     },
     get(kind, id) {
-      const place = placeOf(kind, id);
+      const place = placeOf(kind, packId(id));
       if (place === 0) return null;
       const object = codec.decode(recordAt(place));
       invariant(isOf(object, kind), 'a record is of the kind that it was found by');
@@ -96,8 +99,8 @@ export function createTenantTable(): TenantTable {
     bytes: () => arena.bytes() + codec.bytes() + byId.bytes() + byDigest.bytes(),
   };
 
-  function placeOf(kind: StoredKind, id: string): number {
-    return byId.find(hashOfId(kind, id), (place) => isRecordOf(recordAt(place), kind, id));
+  function placeOf(kind: StoredKind, packedId: Buffer): number {
+    return byId.find(hashOfId(kind, packedId), (place) => isRecordOf(recordAt(place), kind, packedId));
   }
 
   function recordAt(place: number): Buffer {

@@ -1,19 +1,20 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Clock } from '#contracts/clock';
 import { configSchema, type Config } from '#contracts/config';
 import type { UsageRecord } from '#contracts/record';
 import { createRemoteEngine, type Engine } from '#engines';
-import { buildTopology, createGateway, openKeyring, type Gateway } from '#gateway';
+import { buildTopology, createGateway, type Gateway } from '#gateway';
 import { createMemoryLog, createMetrics, createSystemClock, createSystemRandom } from '#runtime';
-import { createDiskFiles, createJournal, createJournalReader, type Journal } from '#storage';
+import { createDiskFiles, createJournal, createJournalReader, createMemoryLimits, type Journal, type LimitStore } from '#storage';
 import { onTestFinished } from 'vitest';
 import type { z } from 'zod';
+import { testTenants, type TestTenants } from './tenants.ts';
 
 export type ConfigInput = z.input<typeof configSchema>;
 
-/** A whole gateway in this process: real sockets, a real keyring and a real journal in a directory of its own. Closed when the test is over. */
+/** A whole gateway in this process: real sockets, real tenants, limits and a real journal in a directory of its own. Closed when the test is over. */
 export interface TestGateway {
   readonly gateway: Gateway;
   readonly port: number;
@@ -21,6 +22,8 @@ export interface TestGateway {
   /** An API key. */
   readonly key: string;
   readonly adminKey: string;
+  readonly tenants: TestTenants;
+  readonly limits: LimitStore;
   /** Every record in the order in which requests ended, as the journal was given them. */
   readonly records: readonly UsageRecord[];
   /** What the log said. */
@@ -40,6 +43,8 @@ export interface StartOptions {
   readonly clock?: Clock;
   /** Wraps the journal, to make it fail. */
   readonly journal?: (journal: Journal) => Journal;
+  /** Where limits are counted; in memory when absent. */
+  readonly limits?: LimitStore;
   /** Wraps each engine, to make it misbehave below HTTP. */
   readonly engine?: (engine: Engine) => Engine;
 }
@@ -50,8 +55,8 @@ export async function startGateway(options: StartOptions): Promise<TestGateway> 
   const random = createSystemRandom();
   const log = createMemoryLog();
   const metrics = createMetrics();
-  const { keyring, firstKeysPath } = openKeyring(data);
-  const keys = JSON.parse(readFileSync(firstKeysPath, 'utf8')) as { api_key: string; admin_key: string };
+  const tenants = testTenants();
+  const limits = options.limits ?? createMemoryLimits({ clock, subjectsMax: 10_000 });
   const directory = path.join(data, 'journal');
   const disk = await createJournal({
     directory,
@@ -94,14 +99,24 @@ export async function startGateway(options: StartOptions): Promise<TestGateway> 
   const parse = (input: ConfigInput): Config =>
     configSchema.parse({ listen: { port: 0 }, ...input, timeouts: { drain_ms: 100, ...input.timeouts } });
   const config = parse(options.config);
-  const gateway = createGateway({ config, topology: build(config), clock, random, log, journal, keyring, metrics });
+  const gateway = createGateway({
+    config,
+    topology: build(config),
+    clock,
+    random,
+    log,
+    journal,
+    metrics,
+    limits,
+    tenants: { ...tenants.directory, cutOffForMs: () => tenants.cutOffMs, endUserId: (_, user) => tenants.endUser(user) },
+  });
   const { port } = await gateway.listen();
   let isClosed = false;
   const close = async (): Promise<void> => {
     if (isClosed) return;
     isClosed = true;
     await gateway.close();
-    await disk.close();
+    await Promise.all([disk.close(), limits.close()]);
     rmSync(data, { recursive: true, force: true });
   };
   onTestFinished(close);
@@ -109,8 +124,10 @@ export async function startGateway(options: StartOptions): Promise<TestGateway> 
     gateway,
     port,
     url: `http://127.0.0.1:${port}`,
-    key: keys.api_key,
-    adminKey: keys.admin_key,
+    key: tenants.apiKey,
+    adminKey: tenants.adminKey,
+    tenants,
+    limits,
     records,
     log,
     metrics: metrics.render,
