@@ -88,6 +88,7 @@ class Book implements MeterBook {
   readonly #scopes: (ScopeTable | undefined)[] = [];
   #rows = new Int32Array(8);
   /** Nobody reads it: it keeps the reads that it is made of from being left out. */
+  // oxlint-disable-next-line no-unused-private-class-members
   #touched = 0;
   #nowUs = 0;
   #wallMs = 0;
