@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { Option, type Command } from 'commander';
-import { request } from 'undici';
+import type { Command } from 'commander';
 import { z } from 'zod';
 import { DirectoryInUse, openUsageStore, type UsageDimension, type UsageRow } from '#storage';
+import { bodyOf, openAdminClient, withAdminOptions, type AdminClient, type AdminOptions } from './admin-client.ts';
 import { CannotStart } from './create-engines.ts';
 import { readServeConfig } from './serve-config.ts';
 import { renderTable } from './table.ts';
@@ -14,18 +13,14 @@ const DAY_MS = 86_400_000;
 
 /** Registers `plimsoll usage`. */
 export function registerUsage(program: Command): void {
-  program
-    .command('usage')
-    .description('tokens and cost by key, model and day: from a running server, or from the data directory when none runs')
-    .option('--by <list>', `what to group by, of ${DIMENSIONS.join(', ')}`, 'key,model,day')
-    .option('--from <date>', 'first day, 2026-01-31 (default: 30 days ago)')
-    .option('--to <date>', 'last day, included (default: today)')
-    .option('--config <file>', 'configuration file, as for serve')
-    .option('--data <directory>', 'data directory, as for serve')
-    .option('--url <url>', 'admin address of the server (default: where serve listens)')
-    .addOption(
-      new Option('--admin-key <key>', 'admin key (default: the first one of the data directory)').env('PLIMSOLL_ADMIN_KEY'),
-    )
+  withAdminOptions(
+    program
+      .command('usage')
+      .description('tokens and cost by key, model and day: from a running server, or from the data directory when none runs')
+      .option('--by <list>', `what to group by, of ${DIMENSIONS.join(', ')}`, 'key,model,day')
+      .option('--from <date>', 'first day, 2026-01-31 (default: 30 days ago)')
+      .option('--to <date>', 'last day, included (default: today)'),
+  )
     .option('--offline', 'read the data directory; refused while a server has it')
     .option('--json', 'print rows as JSON')
     .addHelpText(
@@ -43,14 +38,10 @@ export function registerUsage(program: Command): void {
     });
 }
 
-interface UsageOptions {
+interface UsageOptions extends AdminOptions {
   readonly by: string;
   readonly from?: string;
   readonly to?: string;
-  readonly config?: string;
-  readonly data?: string;
-  readonly url?: string;
-  readonly adminKey?: string;
   readonly offline?: true;
   readonly json?: true;
 }
@@ -63,13 +54,9 @@ interface Asked {
 
 async function printUsage(options: UsageOptions): Promise<void> {
   const asked = readAsked(options);
-  const config = readServeConfig(options, process.env);
-  const dataDirectory = path.resolve(config.data);
-  const admin = config.listen.admin ?? config.listen;
-  const url = options.url ?? `http://${admin.host}:${admin.port}`;
   const rows =
-    (options.offline ? null : await fromServer(url, options.adminKey ?? firstAdminKey(dataDirectory), asked)) ??
-    (await fromStore(usagePlace(config.stores.control, dataDirectory), asked));
+    (options.offline ? null : await fromServer(openAdminClient(options, process.env), asked)) ??
+    (await fromStore(offlinePlace(options), asked));
   if (options.json) console.log(JSON.stringify({ from_ms: asked.fromMs, to_ms: asked.toMs, group_by: asked.groupBy, rows }));
   else console.log(render(rows, asked.groupBy));
 }
@@ -92,35 +79,22 @@ const answerSchema = z.object({
 });
 
 /** @returns null when no server listens there */
-async function fromServer(
-  url: string,
-  key: string | null,
-  { groupBy, fromMs, toMs }: Asked,
-): Promise<readonly UsageRow[] | null> {
+async function fromServer(client: AdminClient, { groupBy, fromMs, toMs }: Asked): Promise<readonly UsageRow[] | null> {
   const query = new URLSearchParams({
     group_by: groupBy.join(','),
     from: new Date(fromMs).toISOString(),
     to: new Date(toMs).toISOString(),
   });
-  let answer;
-  try {
-    answer = await request(`${url}/admin/v1/usage?${query}`, {
-      headers: key === null ? {} : { 'x-api-key': key },
-      headersTimeout: 15_000,
-    });
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED') return null;
-    throw new CannotStart(`the server at ${url} did not answer: ${error instanceof Error ? error.message : String(error)}`);
-  }
-  const body: unknown = await answer.body.json().catch(() => null);
-  if (answer.statusCode === 401)
-    throw new CannotStart(`the server at ${url} does not take this admin key; give one with --admin-key or PLIMSOLL_ADMIN_KEY`);
-  const parsed = answerSchema.safeParse(body);
-  if (answer.statusCode !== 200 || !parsed.success)
-    throw new CannotStart(
-      `the server at ${url} answered with status ${answer.statusCode}: ${JSON.stringify(body).slice(0, 300)}`,
-    );
+  const answer = await client.ask('GET', `/admin/v1/usage?${query}`);
+  if (answer.kind === 'nobody') return null;
+  const parsed = answerSchema.safeParse(bodyOf(answer, client));
+  if (!parsed.success) throw new CannotStart(`the server at ${client.url} does not answer as this version does`);
   return parsed.data.rows;
+}
+
+function offlinePlace(options: UsageOptions): ReturnType<typeof usagePlace> {
+  const config = readServeConfig(options, process.env);
+  return usagePlace(config.stores.control, path.resolve(config.data));
 }
 
 async function fromStore(place: ReturnType<typeof usagePlace>, { groupBy, fromMs, toMs }: Asked): Promise<readonly UsageRow[]> {
@@ -129,17 +103,6 @@ async function fromStore(place: ReturnType<typeof usagePlace>, { groupBy, fromMs
     return await store.usage({ organization: null, fromMs, toMs, groupBy });
   } finally {
     await store.close();
-  }
-}
-
-function firstAdminKey(dataDirectory: string): string | null {
-  try {
-    const parsed = z
-      .object({ admin_key: z.string() })
-      .safeParse(JSON.parse(readFileSync(path.join(dataDirectory, 'first-keys.json'), 'utf8')));
-    return parsed.success ? parsed.data.admin_key : null;
-  } catch {
-    return null;
   }
 }
 

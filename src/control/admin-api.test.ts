@@ -1,3 +1,4 @@
+// Each test writes to a real embedded store, where a commit takes 3 to 15 ms: some take longer than 100 ms.
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { readKey } from '#core/tenancy';

@@ -36,7 +36,7 @@ const usageQuery = z.strictObject({
     .default(['key', 'model', 'day']),
 });
 
-/** Metrics, status and usage. */
+/** Metrics, status and usage, and whose key this is. */
 export const operateRoutes = (options: OperateOptions): readonly Route[] => [
   route({
     method: 'GET',
@@ -46,6 +46,12 @@ export const operateRoutes = (options: OperateOptions): readonly Route[] => [
     // A scraper may add parameters of its own.
     query: z.record(z.string(), z.string()),
     handle: () => ({ kind: 'text', contentType: 'text/plain; version=0.0.4; charset=utf-8', text: options.renderMetrics() }),
+  }),
+  route({
+    method: 'GET',
+    path: '/admin/v1/me',
+    permission: null,
+    handle: ({ principal: { actor, role, reach, organization } }) => json({ actor, role, reach, organization }),
   }),
   route({
     method: 'GET',

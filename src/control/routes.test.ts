@@ -1,3 +1,4 @@
+// Each test writes to a real embedded store, where a commit takes 3 to 15 ms: some take longer than 100 ms.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { may } from '#core/tenancy';
 import { EVERY_ROLE, openAdminKit, type AdminKit } from './control-kit.fixture.ts';
@@ -17,6 +18,7 @@ interface Case {
 
 const CASES: Readonly<Record<string, Case>> = {
   'GET /metrics': { at: () => '/metrics', foreign: 'own' },
+  'GET /admin/v1/me': { at: () => '/admin/v1/me', foreign: 'own' },
   'GET /admin/v1/status': { at: () => '/admin/v1/status', foreign: 'own' },
   'GET /admin/v1/usage': { at: (one) => `/admin/v1/usage?organization=${one.organization}`, foreign: 404 },
   'GET /admin/v1/organizations': { at: () => '/admin/v1/organizations', foreign: 'own' },
