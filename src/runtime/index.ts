@@ -7,3 +7,4 @@ export { createMetrics, type Metrics, type Sample } from './metrics.ts';
 export { createSystemRandom } from './random.ts';
 export { startTelemetry, type Telemetry } from './telemetry/start-telemetry.ts';
 export { createVirtualClock, type VirtualClock } from './virtual-clock.ts';
+export { createReferenceLists, type ListChange, type ReferenceLists } from './reference-lists/reference-lists.ts';

@@ -1,16 +1,6 @@
-export { type Address, addressOfBytes, networkOf, networkText, parseAddress, parseNetwork } from './address.ts';
 export { type CaseGroup, evidenceOf, fileFiring, type Filing, groupCases, reviewsOf } from './cases.ts';
 export { DEFAULT_RULES } from './default-rules.ts';
 export { calibrateThreshold, type Calibration, thresholdFor, type Watch } from './false-alarms.ts';
-export {
-  createIpTable,
-  type IpBlocks,
-  type IpTable,
-  type ListProblem,
-  parseCidrList,
-  parseCidrPlaces,
-  type Place,
-} from './ip-table.ts';
 export { createKeyedHash, type KeyedHash, type Seed } from './keyed-hash.ts';
 export {
   allowedRung,
@@ -22,7 +12,6 @@ export {
   reviewsNeeded,
   type Step,
 } from './ladder.ts';
-export { parseMailDomains } from './mail-domains.ts';
 export { type Observation, type ObservedOutcome, observationOf, type Unrecorded } from './observation.ts';
 export { type Interval, precisionOf, type Reviews, wilson } from './precision.ts';
 export { createReplay, type Replay, type ReplayReport, type RuleReport, UNRECORDED_SIGNALS } from './replay.ts';

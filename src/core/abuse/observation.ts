@@ -1,6 +1,6 @@
 import { REFUSALS, type RefusalCode } from '#contracts/errors';
 import type { UsageRecord } from '#contracts/record';
-import type { Address } from './address.ts';
+import type { Address } from '../addresses/index.ts';
 
 /**
  * How a finished request counts: `caller_error` was the caller's own mistake, `refused` the model or a screen would not, `limited`

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { parseAddress } from './address.ts';
-import type { Place } from './ip-table.ts';
+import { parseAddress, type Place } from '../addresses/index.ts';
 import { createDraw } from '../simulation/seeded.ts';
 import type { Observation } from './observation.ts';
 import { BYTES_PER_SUBJECT, createSignalBook, type SignalBook, type SignalBookOptions, type Whereabouts } from './signal-book.ts';

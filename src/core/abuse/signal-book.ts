@@ -1,10 +1,9 @@
 import type { Subject } from '#contracts/tenancy';
-import { type Address, networkOf, networkText, parseNetwork } from './address.ts';
+import { type Address, networkOf, networkText, parseNetwork, type Place } from '../addresses/index.ts';
 import { advanceRow, beginRow } from './advance-row.ts';
 import { createDomains } from './domains.ts';
 import { thresholdFor } from './false-alarms.ts';
 import type { Coordinates } from './great-circle.ts';
-import type { Place } from './ip-table.ts';
 import { createKeyedHash, type Seed } from './keyed-hash.ts';
 import { createTextSketcher } from './min-hash.ts';
 import type { Observation } from './observation.ts';

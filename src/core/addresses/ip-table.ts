@@ -22,6 +22,18 @@ export interface IpTable {
   place(address: Address): Place | null;
 }
 
+/**
+ * The numbers of an {@link IpTable}: plain data, so that a thread can read a long list and hand it over.
+ * `starts` are the boundaries, four words each, in order; from each on, until the next, `payloads` holds: the place of that number,
+ * or NOWHERE.
+ */
+export interface IpBlocks {
+  readonly blockCount: number;
+  readonly starts: Uint32Array<ArrayBuffer>;
+  readonly payloads: Int32Array<ArrayBuffer>;
+  readonly places: readonly Place[];
+}
+
 /** A line that could not be read, so that the whole list was not: lists are taken whole or not at all. */
 export interface ListProblem {
   /** From 1. */
@@ -41,18 +53,18 @@ interface Block {
 }
 
 /** @param text - one CIDR block or address a line; what follows `#` and empty lines do not count */
-export function parseCidrList(text: string): Result<IpTable, ListProblem> {
+export function parseCidrList(text: string): Result<IpBlocks, ListProblem> {
   const read = readLines(text, (line) => {
     const block = parseCidr(line);
     return block
       ? { ...block, payload: 0 }
       : `"${line.slice(0, 60)}" is not a CIDR block such as 203.0.113.0/24 or 2001:db8::/32`;
   });
-  return read.ok ? ok(createTable(read.value, [])) : read;
+  return read.ok ? ok(flatten(read.value, [])) : read;
 }
 
 /** @param text - `cidr,country` or `cidr,country,latitude,longitude` a line; a first line that begins with `cidr,` is a heading */
-export function parseCidrPlaces(text: string): Result<IpTable, ListProblem> {
+export function parseCidrPlaces(text: string): Result<IpBlocks, ListProblem> {
   const places: Place[] = [];
   const known = new Map<string, number>();
   const read = readLines(text, (line, number) => {
@@ -70,7 +82,26 @@ export function parseCidrPlaces(text: string): Result<IpTable, ListProblem> {
     }
     return { ...block, payload };
   });
-  return read.ok ? ok(createTable(read.value, places)) : read;
+  return read.ok ? ok(flatten(read.value, places)) : read;
+}
+
+/** Makes a table of what {@link parseCidrList} or {@link parseCidrPlaces} read. */
+export function createIpTable({ blockCount, starts, payloads, places }: IpBlocks): IpTable {
+  const find = (address: Address): number => {
+    let [low, high] = [0, payloads.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (compareAt(starts, middle, address) <= 0) low = middle + 1;
+      else high = middle;
+    }
+    return low === 0 ? NOWHERE : (payloads[low - 1] as number);
+  };
+  return {
+    blockCount,
+    byteCount: starts.byteLength + payloads.byteLength,
+    has: (address) => find(address) !== NOWHERE,
+    place: (address) => places[find(address)] ?? null,
+  };
 }
 
 /** @param each - a block, null for a line to skip, or what is wrong with it */
@@ -115,7 +146,7 @@ function parsePlace(text: string): Place | null {
 }
 
 /** Flattens nested blocks into boundaries: from each on, until the next, one payload holds. */
-function createTable(blocks: Block[], places: readonly Place[]): IpTable {
+function flatten(blocks: Block[], places: readonly Place[]): IpBlocks {
   blocks.sort((a, b) => compare(a.start, b.start) || a.prefix - b.prefix);
   const starts = new Uint32Array(4 * (2 * blocks.length + 1));
   const payloads = new Int32Array(2 * blocks.length + 1);
@@ -141,23 +172,7 @@ function createTable(blocks: Block[], places: readonly Place[]): IpTable {
   }
   closeUntil(null);
 
-  const kept = starts.slice(0, 4 * count);
-  const keptPayloads = payloads.slice(0, count);
-  const find = (address: Address): number => {
-    let [low, high] = [0, count];
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (compareAt(kept, middle, address) <= 0) low = middle + 1;
-      else high = middle;
-    }
-    return low === 0 ? NOWHERE : (keptPayloads[low - 1] as number);
-  };
-  return {
-    blockCount: blocks.length,
-    byteCount: kept.byteLength + keptPayloads.byteLength,
-    has: (address) => find(address) !== NOWHERE,
-    place: (address) => places[find(address)] ?? null,
-  };
+  return { blockCount: blocks.length, starts: starts.slice(0, 4 * count), payloads: payloads.slice(0, count), places };
 }
 
 function compare(a: Address, b: Address): number {

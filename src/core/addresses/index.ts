@@ -1,0 +1,11 @@
+export { type Address, addressOfBytes, networkOf, networkText, parseAddress, parseNetwork } from './address.ts';
+export {
+  createIpTable,
+  type IpBlocks,
+  type IpTable,
+  type ListProblem,
+  parseCidrList,
+  parseCidrPlaces,
+  type Place,
+} from './ip-table.ts';
+export { parseMailDomains } from './mail-domains.ts';
