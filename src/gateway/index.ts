@@ -1,5 +1,6 @@
 export { authenticate } from './authenticate.ts';
 export { BadLimits, createGateway, type Gateway, type GatewayOptions } from './gateway.ts';
+export { CHARGE_TOKENS } from './limits/admitted.ts';
 export type { Limiter } from './limits/limiter.ts';
 export { openKeyring, type Keyring } from './keyring.ts';
 export { createTenantDirectory, type Caller, type TenantDirectory } from './tenants/tenant-directory.ts';

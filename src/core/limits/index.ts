@@ -36,3 +36,5 @@ export {
 } from './plan.ts';
 export type { LimitDefinition } from './rules.ts';
 export { tightestLimits, type LimitView, type TightestLimits } from './tightest.ts';
+export { bindsNext, type BindsNext, type MeterState } from './binds-next.ts';
+export { mixAfter, type Mix } from './mix.ts';

@@ -2,6 +2,7 @@ import type { Config } from '#contracts/config';
 import { refusal, type Refusal } from '#contracts/errors';
 import type { RecordedTokens } from '#contracts/record';
 import { tightestLimits } from '#core/limits';
+import { costMicroUsd } from '#core/pricing';
 import type { Journal } from '#storage';
 import type { Life } from '../life.ts';
 import type { Received } from '../receive.ts';
@@ -79,8 +80,8 @@ export function createAdmission({ config, limiter, wallMs, journal, onUnrecorded
           keyId: life.caller.id,
           modelId: life.modelId,
           bodyBytes: life.requestBytes,
-          input: tokens.input + tokens.cacheRead + tokens.cacheWrite,
-          output: tokens.output,
+          amounts: tokens,
+          costMicroUsd: life.model?.price ? costMicroUsd(life.model.price, tokens) : 0,
         });
     },
   };

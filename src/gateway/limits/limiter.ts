@@ -6,6 +6,9 @@ import {
   countMeters,
   createTokenExpectations,
   expectedCosts,
+  mixAfter,
+  type Amounts,
+  type Mix,
   grow,
   type GrowthState,
   type LimitedTenant,
@@ -43,16 +46,18 @@ export type LimitedAnswer = Result<
 export interface Limiter {
   /** Takes what a request is expected to cost from all its limits at once, or says which one is in the way. */
   admit(ask: LimitedAsk): LimitedAnswer | Promise<LimitedAnswer>;
-  /** Learns from how long an answer became. */
-  learn(ask: {
+  /** Learns from how a request ended: how long answers are, and how its key calls. */
+  learn(ended: {
     readonly keyId: string;
     readonly modelId: string;
     readonly bodyBytes: number;
-    readonly input: number;
-    readonly output: number;
+    readonly amounts: Amounts;
+    readonly costMicroUsd: number;
   }): void;
   /** The meters of a caller, as an operator or the caller itself may ask about them. */
   groupsOf(caller: Caller, modelId: string): readonly MeterGroup[];
+  /** How a key calls these days; undefined when it has not called lately. */
+  mixOf(keyId: string): Mix | undefined;
   readonly planner: LimitPlanner;
   readonly store: LimitStore;
   /** What the growth cap would have refused, or did, since the start. */
@@ -79,6 +84,8 @@ export interface LimiterOptions {
 const MAX_TOKENS_UNSAID = 4_096;
 /** Organizations of which growth is followed; a tier asks for it. */
 const GROWTH_MAX = 1_000_000;
+/** Keys of which is known how they call. */
+const MIXES_MAX = 50_000;
 
 /** @returns the limiter, or what is wrong with the configuration's limits */
 export function createLimiter({
@@ -104,6 +111,7 @@ export function createLimiter({
   const expectations = createTokenExpectations();
   const tenants = new WeakMap<Caller, LimitedTenant>();
   const growing = new Map<string, GrowthState>();
+  const mixes = new Map<string, Mix>();
   const growth = { refused: 0, wouldHaveRefused: 0 };
 
   const tenantOf = (caller: Caller): LimitedTenant => {
@@ -124,6 +132,7 @@ export function createLimiter({
     store,
     growth,
     groupsOf: (caller, modelId) => groupsOf(caller, modelId, null, '-'),
+    mixOf: (keyId) => mixes.get(keyId),
     admit(ask) {
       const { caller, model } = ask;
       const blocked = blockedBy(ask, planner, config.limits.appeal_url ?? null) ?? tooFast(caller);
@@ -152,9 +161,15 @@ export function createLimiter({
       const taken = store.take({ id: ask.id, groups, costs });
       return taken instanceof Promise ? taken.then(conclude) : conclude(taken);
     },
-    learn({ keyId, modelId, bodyBytes, input, output }) {
+    learn({ keyId, modelId, bodyBytes, amounts, costMicroUsd }) {
+      const { input, cacheRead, cacheWrite, output } = amounts;
       expectations.learnOutput(hash.text(`${keyId} ${modelId}`), output);
-      expectations.learnInput(hash.text(modelId), bodyBytes, input);
+      expectations.learnInput(hash.text(modelId), bodyBytes, input + cacheRead + cacheWrite);
+      const mix = mixAfter(mixes.get(keyId), { ...amounts, costMicroUsd }, clock.nowUs());
+      // Those that have not called for longest go first.
+      mixes.delete(keyId);
+      mixes.set(keyId, mix);
+      if (mixes.size > MIXES_MAX) mixes.delete(mixes.keys().next().value as string);
     },
   });
 
