@@ -38,5 +38,10 @@ export type {
   UsageRow,
   UsageStore,
 } from './ports.ts';
-export { createMemoryLimits } from './limits/memory-limits.ts';
 export type { LimitAnswer, LimitStatus, LimitStore, Settlement, TakeRequest } from './limits-port.ts';
+export { keepApartFromTenants, NO_TENANT } from './limits/apart-from-tenants.ts';
+export { createFleetLimits, FLEET_DEFAULTS, type FleetLimitsOptions } from './limits/fleet/fleet-limits.ts';
+export { createMemoryLimits, type MemoryLimitsOptions } from './limits/memory-limits.ts';
+export { openRedisLimits, type RedisLimits, type RedisLimitsOptions } from './limits/redis/open-redis-limits.ts';
+export type { RefuseToStart } from './limits/redis/refuse-to-start.ts';
+export type { SharedLimits } from './limits/shared-limits.ts';

@@ -62,4 +62,6 @@ export interface LimitStatus {
   readonly wouldHaveRefused: ReadonlyMap<string, number>;
   /** Settlements that could not be delivered and were dropped at the bound. */
   readonly settlementsDropped: number;
+  /** How often the store was found to have lost its memory; 0 for memory. */
+  readonly storeForgot: number;
 }

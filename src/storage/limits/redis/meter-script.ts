@@ -29,7 +29,7 @@ local step, memory_ms, lease_us, places_lease_us, gateways, age_us, groups, curs
 local DAY_US = 86400000000
 local PLACE_WAIT_US = 1000000
 local floor, ceil, max, min = math.floor, math.ceil, math.max, math.min
-local RATE, DAY, MONTH, PLACES = 1, 2, 3, 4
+local UNLIMITED, RATE, DAY, MONTH, PLACES = 0, 1, 2, 3, 4
 
 local function first_day_of(month)
   local year, of_year = floor(month / 12), month % 12 + 1
@@ -152,7 +152,7 @@ end
 -- Changing: each leaves in m what is to be written.
 
 local function add(m, units)
-  if units == 0 then return end
+  if units == 0 or m.kind == UNLIMITED then return end
   m.is_changed = true
   if m.kind == RATE then
     local most = ceil(m.ahead_max / m.per_unit)

@@ -1,4 +1,4 @@
-import { RATE_KINDS, type MeterGroup, type Rate, type Rule } from '#core/limits';
+import type { MeterGroup, Rate, Rule } from '#core/limits';
 import type { SharedOperation, SharedReply } from '../shared-limits.ts';
 
 /** Doubles before the counts of meters, and doubles of a meter; `meter-script.ts` reads them in this order. */
@@ -73,4 +73,3 @@ export function unpackReply(reply: unknown, meters: number): SharedReply {
 
 const isNumbers = (value: unknown): value is readonly number[] =>
   Array.isArray(value) && value.every((item) => typeof item === 'number');
-

@@ -47,6 +47,9 @@ export function judgeServer(info: string, { isCluster, place }: { isCluster: boo
     return { kind: 'could_not_tell', message: `${place} runs in a mode that is not known here: ${mode}` };
   if (role !== 'master') return { kind: 'read_only', message: `${place} is a replica (role ${role}), which cannot count` };
   if (memoryMax !== '0' && policy !== 'noeviction')
-    return { kind: 'evicts', message: `${place} may drop counters when its memory is full: maxmemory-policy is ${policy}, not noeviction` };
+    return {
+      kind: 'evicts',
+      message: `${place} may drop counters when its memory is full: maxmemory-policy is ${policy}, not noeviction`,
+    };
   return null;
 }

@@ -8,7 +8,9 @@ export interface Script {
 
 export const scriptOf = (text: string): Script => ({ text, sha: createHash('sha1').update(text).digest('hex') });
 
-export type Evaluated = { readonly kind: 'done'; readonly reply: unknown } | { readonly kind: 'failed'; readonly because: string };
+export type Evaluated =
+  | { readonly kind: 'done'; readonly reply: unknown }
+  | { readonly kind: 'failed'; readonly because: string };
 
 export interface ScriptRunner {
   /** Never rejects. */

@@ -27,7 +27,8 @@ const SCHEMES: Readonly<Record<string, { readonly isCluster: boolean; readonly i
 export function parseRedisUrl(text: string): Result<RedisPlace, string> {
   const parts = /^([a-z-]+):\/\/(?:([^@]*)@)?([^@/?#]+)(?:\/(\d{0,4}))?$/.exec(text);
   const scheme = SCHEMES[parts?.[1] ?? ''];
-  if (!parts || !scheme) return err('not a URL of the form redis://host:port, rediss://…, or redis-cluster://host:port,host:port');
+  if (!parts || !scheme)
+    return err('not a URL of the form redis://host:port, rediss://…, or redis-cluster://host:port,host:port');
   const [username, password] = credentials(parts[2] ?? '');
   if (username === undefined || password === undefined) return err('the credentials in the URL are not percent-encoded');
   const database = Number(parts[4] ?? '0');

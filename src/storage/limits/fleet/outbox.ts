@@ -1,0 +1,182 @@
+import type { Clock } from '#contracts/clock';
+import type { MeterGroup } from '#core/limits';
+import type { SharedOperation } from '../shared-limits.ts';
+import type { StoreLink } from './store-link.ts';
+import { isReachable } from './store-link.ts';
+import type { SubjectRow } from './subject-row.ts';
+
+/**
+ * What this gateway still has to tell the store: settlements, added up for each subject and sent in batches that have an id of
+ * their own, so that a batch whose answer was lost can be sent again and count once; and how many places it holds, which may be
+ * said again as often as one likes.
+ */
+export interface Outbox {
+  /** The row owes, or its places changed. Sent at once, or with what else comes in the next ms. */
+  note(row: SubjectRow, when: 'now' | 'soon'): void;
+  /** Sends what a row owes before anything else is asked about it. */
+  flushRow(row: SubjectRow): void;
+  /** Sends everything: what is owed, what was not acknowledged, and the places that are held. */
+  flushAll(): void;
+  /** Units that could not be told and were let go, in settlements of one subject each. */
+  readonly dropped: number;
+  /** Is there nothing under way and nothing left to tell? */
+  readonly isEmpty: boolean;
+  close(): void;
+}
+
+interface Batch {
+  readonly id: string;
+  readonly rows: readonly SubjectRow[];
+  readonly groups: readonly MeterGroup[];
+  readonly units: Float64Array;
+  readonly chargedAtUs: number;
+  isUnderWay: boolean;
+}
+
+export interface OutboxOptions {
+  readonly link: StoreLink;
+  readonly clock: Clock;
+  readonly gateway: string;
+  readonly frame: (part: Pick<SharedOperation, 'what' | 'groups' | 'units'> & Partial<SharedOperation>) => SharedOperation;
+  /** Most subjects with something to tell; beyond it, what is owed is dropped and counted. */
+  readonly subjectsMax: number;
+}
+
+const SOON_MS = 1;
+const BATCH_MAX = 16;
+/** What nobody waits for may take so long before the store counts as away. */
+export const BACKGROUND_MS = 100;
+/** Longer than this the store does not remember what was applied: a batch is then let go rather than counted twice. */
+const RETRY_US_MAX = 1_800_000_000;
+
+export function createOutbox({ link, clock, gateway, frame, subjectsMax }: OutboxOptions): Outbox {
+  const owing = new Set<SubjectRow>();
+  const unacknowledged = new Set<Batch>();
+  let [sequence, dropped, underWay] = [0, 0, 0];
+  let timer: ReturnType<Clock['after']> | null = null;
+
+  const send = async (batch: Batch): Promise<void> => {
+    batch.isUnderWay = true;
+    underWay += 1;
+    const ageUs = clock.nowUs() - batch.chargedAtUs;
+    const operation = frame({ what: 'settle', groups: batch.groups, units: batch.units, id: batch.id, step: 1, ageUs });
+    const isDone = (reply: { readonly ahead: Float64Array } | null): void => {
+      batch.isUnderWay = false;
+      if (reply === null) return;
+      unacknowledged.delete(batch);
+      let from = 0;
+      for (const row of batch.rows) {
+        row.hear(reply.ahead, from, clock.nowUs());
+        from += row.group.rates.length;
+      }
+    };
+    const reply = await link.ask(operation, BACKGROUND_MS, isDone);
+    underWay -= 1;
+    if (reply !== null) isDone(reply);
+  };
+  const settle = (rows: readonly SubjectRow[]): void => {
+    const owed = rows.filter((row) => row.isOwing);
+    if (owed.length === 0) return;
+    const batch: Batch = {
+      id: `${gateway}.${(sequence += 1)}`,
+      rows: owed,
+      groups: owed.map(({ group }) => group),
+      units: Float64Array.from(owed.flatMap((row) => [...row.owed])),
+      chargedAtUs: Math.min(...owed.map(({ owedSinceUs }) => owedSinceUs)),
+      isUnderWay: false,
+    };
+    for (const row of owed) {
+      row.owed.fill(0);
+      row.isOwing = false;
+    }
+    unacknowledged.add(batch);
+    void send(batch);
+  };
+  const hold = async (rows: readonly SubjectRow[]): Promise<void> => {
+    const held = rows.filter((row) => row.arePlacesStale);
+    if (held.length === 0) return;
+    const counts = held.flatMap((row) => [...row.allotted.keys()].map((of) => (row.isPlaces(of) ? row.placesToHold(of) : 0)));
+    for (const row of held) row.arePlacesStale = false;
+    const sentAtUs = clock.nowUs();
+    underWay += 1;
+    const operation = frame({ what: 'hold', groups: held.map(({ group }) => group), units: Float64Array.from(counts) });
+    const reply = await link.ask(operation, BACKGROUND_MS, () => undefined);
+    underWay -= 1;
+    let from = 0;
+    for (const row of held) {
+      if (reply === null) {
+        row.arePlacesStale = true;
+        owing.add(row);
+      } else {
+        row.holdUntil(sentAtUs);
+        row.hear(reply.ahead, from, clock.nowUs());
+      }
+      from += row.group.rates.length;
+    }
+  };
+  const flush = (): void => {
+    timer?.cancel();
+    timer = null;
+    if (!isReachable(link.breaker)) return;
+    for (const rows of batchesOf(owing)) {
+      settle(rows);
+      void hold(rows);
+    }
+    owing.clear();
+  };
+  const resend = (): void => {
+    for (const batch of unacknowledged) {
+      if (batch.isUnderWay) continue;
+      if (clock.nowUs() - batch.chargedAtUs > RETRY_US_MAX) {
+        unacknowledged.delete(batch);
+        dropped += batch.rows.length;
+      } else void send(batch);
+    }
+  };
+  return {
+    note(row, when) {
+      if (owing.size >= subjectsMax && !owing.has(row)) {
+        if (row.isOwing) dropped += 1;
+        row.isOwing = false;
+        row.owed.fill(0);
+        // What is held is told again at the next renewal.
+        row.arePlacesStale = false;
+        return;
+      }
+      owing.add(row);
+      if (when === 'now') flush();
+      else timer ??= clock.after(SOON_MS, flush);
+    },
+    flushRow(row) {
+      if (!owing.delete(row)) return;
+      settle([row]);
+      void hold([row]);
+    },
+    flushAll() {
+      resend();
+      flush();
+    },
+    get dropped() {
+      return dropped;
+    },
+    get isEmpty() {
+      return owing.size === 0 && unacknowledged.size === 0 && underWay === 0;
+    },
+    close: () => timer?.cancel(),
+  };
+}
+
+/** Rows of one organization together, a few at a time. */
+function batchesOf(rows: Iterable<SubjectRow>): readonly (readonly SubjectRow[])[] {
+  const filling = new Map<string, SubjectRow[]>();
+  const full: SubjectRow[][] = [];
+  for (const row of rows) {
+    const batch = filling.get(row.group.tenant) ?? [];
+    batch.push(row);
+    filling.set(row.group.tenant, batch);
+    if (batch.length < BATCH_MAX) continue;
+    full.push(batch);
+    filling.delete(row.group.tenant);
+  }
+  return [...full, ...filling.values()];
+}
