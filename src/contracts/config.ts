@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { abuseSchema } from './abuse.ts';
 import { limitRuleSchema, tierSchema } from './limits.ts';
 
 /**
@@ -163,6 +164,7 @@ export const configSchema = z
         appeal_url: z.string().max(500).optional(),
       })
       .prefault({}),
+    abuse: abuseSchema.prefault({}),
     timeouts: z
       .strictObject({
         /** To open a connection to a replica. */

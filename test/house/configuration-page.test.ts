@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { configSchema } from '../../src/contracts/config.ts';
+import { limitRuleSchema, tierSchema } from '../../src/contracts/limits.ts';
 import { parseConfig } from '../../src/runtime/index.ts';
 
 const page = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8');
 const rowsOf = (part: string): Map<string, string> =>
   new Map([...part.matchAll(/^\| `([\w.]+)` \| ([^|]+) \|/gm)].map(([, key = '', value = '']) => [key, value.trim()]));
-const [keys = '', pool = '', model = ''] = page.split(/^### /m).map((part) => part);
+const [keys = '', rule = '', tier = '', pool = '', model = ''] = page.split(/^### /m).map((part) => part);
 
 test('docs/configuration.md gives every default as the schema has it', () => {
   const parsed = parseConfig('');
@@ -28,6 +29,8 @@ test('docs/configuration.md knows every key of the schema, and no other', () => 
     ['data', 'regions', 'pools', 'models'].includes(key) ? [key] : Object.keys(inner(schema)).map((name) => `${key}.${name}`),
   );
   expect([...rowsOf(keys).keys()].sort()).toEqual(top.sort());
+  expect([...rowsOf(rule).keys()].sort()).toEqual(Object.keys(limitRuleSchema.shape).sort());
+  expect([...rowsOf(tier).keys()].sort()).toEqual(Object.keys(tierSchema.shape).sort());
   expect([...rowsOf(pool).keys()].sort()).toEqual(Object.keys(inner(shape.pools)).sort());
   expect([...rowsOf(model).keys()].sort()).toEqual(Object.keys(inner(shape.models)).sort());
 });
