@@ -15,15 +15,15 @@ export interface Leftovers {
 
 /** Collects what could not be carried over. */
 export function collectLeftovers(): Leftovers {
-  const groups = new Map<string, { readonly kind: Leftover['kind']; readonly because: string; readonly of: string[] }>();
+  const groups = new Map<string, { readonly kind: Leftover['kind']; readonly because: string; readonly of: Set<string> }>();
   const add = (kind: Leftover['kind'], name: string, because: string): void => {
-    const group = groups.get(kind + because) ?? { kind, because, of: [] };
+    const group = groups.get(kind + because) ?? { kind, because, of: new Set<string>() };
     groups.set(kind + because, group);
-    group.of.push(name);
+    group.of.add(name);
   };
   return {
     left: (name, because) => add('left', name, because),
     changed: (name, because) => add('changed', name, because),
-    list: () => [...groups.values()],
+    list: () => Array.from(groups.values(), ({ of, ...group }) => ({ ...group, of: [...of] })),
   };
 }

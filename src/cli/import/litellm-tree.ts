@@ -82,11 +82,11 @@ export function createTree(tables: LitellmTables, options: TenantOptions, leftov
   function personalPlace(row: KeyRow): Place {
     const user = row.user_id === null ? undefined : users.get(row.user_id);
     const source = row.organization_id ?? user?.organization_id ?? null;
-    const id = idOf('ws', 'user', `${row.user_id ?? ''}\0${source ?? ''}`);
-    const known = others.get(id);
-    if (known !== undefined) return known;
     const name = (user?.user_alias ?? user?.user_email ?? row.user_id ?? 'Keys without a team').slice(0, 200);
     const { object, allowed } = organizationOf(source, `user ${name}`);
+    const id = idOf('ws', 'user', `${row.user_id ?? ''}\0${object.id}`);
+    const known = others.get(id);
+    if (known !== undefined) return known;
     const place: Place = {
       allowed: user === undefined ? allowed : bothAllow(readAllowed(user, options.models), allowed),
       workspace: {
@@ -117,7 +117,7 @@ export function createTree(tables: LitellmTables, options: TenantOptions, leftov
     const first = organizations.get('') ?? {
       object: {
         kind: 'organization' as const,
-        id: idOf('org', 'organization', ''),
+        id: idOf('org', 'named', options.organizationName),
         name: options.organizationName,
         limits: {},
       },
