@@ -85,16 +85,16 @@ export const F = {
 } as const;
 export const FLOAT_COUNT = F.newAccounts + 2;
 
-/** Where each 32-bit word of a subject stands. */
+/** Where each 32-bit word of a subject stands: signatures first, 64 bytes each, so that a line of cache holds one or two. */
 export const W = {
-  sketches: 0,
-  countries: 2 * SKETCH_WORDS,
-  hours: 2 * SKETCH_WORDS + 2 * COUNTRY_WORDS,
-  /** Signatures, and when each was last met, by the count of requests with text. */
-  templates: 2 * SKETCH_WORDS + 2 * COUNTRY_WORDS + DAYS_KEPT,
-  templateMet: 2 * SKETCH_WORDS + 2 * COUNTRY_WORDS + DAYS_KEPT + TEMPLATES * SIGNATURE_WORDS,
+  templates: 0,
+  /** When each template was last met, by the count of requests; 0 for none. */
+  templateMet: TEMPLATES * SIGNATURE_WORDS,
+  hours: TEMPLATES * SIGNATURE_WORDS + TEMPLATES,
+  countries: TEMPLATES * SIGNATURE_WORDS + TEMPLATES + DAYS_KEPT,
+  sketches: TEMPLATES * SIGNATURE_WORDS + TEMPLATES + DAYS_KEPT + 2 * COUNTRY_WORDS,
 } as const;
-export const WORD_COUNT = W.templateMet + TEMPLATES;
+export const WORD_COUNT = W.sketches + 2 * SKETCH_WORDS;
 export const sketchAt = (dayParity: number): number => W.sketches + dayParity * SKETCH_WORDS;
 export const countriesAt = (dayParity: number): number => W.countries + dayParity * COUNTRY_WORDS;
 export { COUNTRY_WORDS, SKETCH_WORDS };
