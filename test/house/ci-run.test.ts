@@ -68,14 +68,14 @@ test('the closing line counts broken hooks, files that do not load and errors ou
   }
 });
 
-/** Runs .ci/run where `npm` is a script of ours, and PostgreSQL's set-up only runs what it is given. */
+/** Runs .ci/run where `npm` is a script of ours, and the set-up of servers only runs what it is given. */
 async function runCi(steps: Readonly<Record<'test' | 'check' | 'package', string>>) {
   const root = mkdtempSync(path.join(tmpdir(), 'plimsoll-ci-'));
   try {
     for (const folder of ['.ci', 'bin', 'scripts']) mkdirSync(path.join(root, folder));
     cpSync(path.join(ROOT, '.ci/run'), path.join(root, '.ci/run'));
-    script(path.join(root, 'scripts/with-postgres.sh'), 'exec "$@"');
-    script(path.join(root, 'bin/initdb'), 'exit 1');
+    for (const name of ['with-postgres.sh', 'with-redis.sh']) script(path.join(root, 'scripts', name), 'exec "$@"');
+    for (const name of ['initdb', 'redis-server']) script(path.join(root, 'bin', name), 'exit 1');
     const cases = `test) ${steps.test};; "run --silent check") ${steps.check};; "run --silent pack:check") ${steps.package};;`;
     script(path.join(root, 'bin/npm'), `case "$*" in ${cases} *) exit 99;; esac`);
     const env = { ...process.env, PATH: `${path.join(root, 'bin')}:${process.env.PATH ?? ''}` };
