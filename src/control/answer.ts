@@ -4,7 +4,7 @@ export type Answer =
   | { readonly kind: 'text'; readonly contentType: string; readonly text: string };
 
 /** Why a request to the admin API failed; documented in docs/tenancy.md. */
-export const PROBLEMS = {
+const PROBLEMS = {
   invalid_request: 400,
   unauthenticated: 401,
   forbidden: 403,
@@ -15,7 +15,7 @@ export const PROBLEMS = {
   internal: 500,
   unavailable: 503,
 } as const;
-export type ProblemType = keyof typeof PROBLEMS;
+type ProblemType = keyof typeof PROBLEMS;
 
 export function json(body: object, status = 200): Answer {
   return { kind: 'json', status, body };

@@ -13,7 +13,7 @@ export interface RuleInForce {
   readonly rule: string;
   readonly per: readonly Level[];
   readonly of: Measure;
-  /** Whole units (micro-dollars for spend) in a window, or held at once. */
+  /** Whole units (micro-dollars for spend) in a window, or held at once; Infinity where the rule sets none, which JSON shows as null. */
   readonly limit: number;
   readonly burst: number;
   /** `1m`, `day`, `month`; null for places. */

@@ -10,7 +10,7 @@ interface LimitColumns {
 }
 
 /** Which rule holds each of LiteLLM's limits at a level; null where none does. */
-export const RULES = {
+const RULES = {
   key: { rpm: 'rpm', tpm: 'tpm', concurrency: 'concurrency', spend: 'key-spend-month' },
   workspace: { rpm: 'workspace-rpm', tpm: 'workspace-tpm', concurrency: null, spend: 'workspace-spend-month' },
   organization: { rpm: null, tpm: null, concurrency: null, spend: 'spend-month' },

@@ -88,7 +88,7 @@ export function registerKeys(key: Command): void {
   finish(
     key
       .command('revoke')
-      .description('make a key good for nothing, everywhere, within 5 s; it cannot be taken back')
+      .description('make a key good for nothing, within 5 s on every gateway that can be reached; it cannot be taken back')
       .argument('<id>'),
     revoke,
   );
