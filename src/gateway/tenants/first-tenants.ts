@@ -50,7 +50,7 @@ type OldKey = z.infer<typeof oldKeysSchema>['keys'][number];
  */
 export async function ensureFirstTenants(options: FirstTenantsOptions): Promise<FirstTenants> {
   const { store, dataDirectory, pepper } = options;
-  const firstKeysPath = path.join(dataDirectory, 'first-keys.json');
+  const firstKeysPath = firstKeysPathOf(dataDirectory);
   const draft = `${firstKeysPath}.new`;
   const [some] = await store.list({ kind: 'organization', organization: null, after: null, max: 1 });
   if (some !== undefined) {
@@ -81,6 +81,10 @@ export async function ensureFirstTenants(options: FirstTenantsOptions): Promise<
   }
   if (first.text !== null) await moveInPlace(draft, firstKeysPath);
   return { firstKeysPath, isNew: old === null, imported: old?.length ?? 0 };
+}
+
+export function firstKeysPathOf(dataDirectory: string): string {
+  return path.join(dataDirectory, 'first-keys.json');
 }
 
 async function checkPepper(store: FirstTenantsOptions['store'], pepper: Buffer): Promise<void> {
@@ -150,7 +154,12 @@ function makeFirst({ pepper, wallMs }: FirstTenantsOptions): First {
   const key = (use: 'api' | 'admin', { hash, hint }: Pick<Key, 'hash' | 'hint'>): Key =>
     keyOf({ id: `key_first_${use}`, organization: ORGANIZATION, workspace: WORKSPACE, role: use, hash, hint }, atMs);
   return {
-    objects: [organizationOf(ORGANIZATION, atMs), workspaceOf(WORKSPACE, ORGANIZATION, atMs), key('api', api), key('admin', admin)],
+    objects: [
+      organizationOf(ORGANIZATION, atMs),
+      workspaceOf(WORKSPACE, ORGANIZATION, atMs),
+      key('api', api),
+      key('admin', admin),
+    ],
     text: `${JSON.stringify({ api_key: api.presented, admin_key: admin.presented }, null, 2)}\n`,
   };
 }

@@ -72,7 +72,9 @@ function readReference(reference: string, environment: PepperPlace['environment'
 function checked(bytes: Buffer, where: string): Buffer {
   const text = bytes.length === PEPPER_BYTES ? bytes : bytes.subarray(0, bytes.length - lineEnd(bytes));
   if (text.length < BYTES_MIN)
-    throw new PepperProblem(`the pepper in ${where} has ${text.length} bytes, and needs ${BYTES_MIN} or more: use 32 random bytes`);
+    throw new PepperProblem(
+      `the pepper in ${where} has ${text.length} bytes, and needs ${BYTES_MIN} or more: use 32 random bytes`,
+    );
   return text;
 }
 

@@ -41,6 +41,8 @@ export interface TenantDirectory {
    * workspace is closed: whoever presents one is told the same. A suspended caller is found; its standing says so.
    */
   find(presented: string): Caller | null;
+  /** The same by a key's id, for whoever explains a key; nobody who presents one gets here. */
+  callerOf(keyId: string): Caller | null;
   /** Takes newest versions of objects in, and drops those that do not hold any more. Kinds that are not served are passed over. */
   apply(put: readonly TenantObject[], drop?: readonly TenantRef[]): void;
   /** Drops every object that is not named, as `kind id`: what is left is what a whole read of the store has shown. */
@@ -118,6 +120,10 @@ export function createTenantDirectory({ pepper, wallMs }: DirectoryOptions): Ten
       const key = findKey(presented);
       return key === null ? null : remember(presented, key);
     },
+    callerOf(keyId) {
+      const key = table.get('key', keyId);
+      return key === null ? null : (rememberedById.get(keyId)?.caller ?? describe(key)?.caller ?? null);
+    },
     apply(put, drop = []) {
       for (const { kind, id } of drop) remove(kind, id);
       for (const object of put) take(object);
@@ -172,6 +178,14 @@ export function createTenantDirectory({ pepper, wallMs }: DirectoryOptions): Ten
 
   function remember(presented: string, key: Key): Caller | null {
     if (remembered.size >= REMEMBERED_MAX || owners.size >= REMEMBERED_MAX) forgetAll();
+    const entry = describe(key);
+    if (entry === null) return null;
+    remembered.set(presented, entry);
+    rememberedById.set(key.id, entry);
+    return entry.caller;
+  }
+
+  function describe(key: Key): Remembered | null {
     const owner = ownerOf(key.organization);
     if (owner === null) return null;
     const now = wallMs();
@@ -179,7 +193,7 @@ export function createTenantDirectory({ pepper, wallMs }: DirectoryOptions): Ten
     const usability = usabilityOf(key, { organization: owner.organization, workspace }, now);
     if (usability.kind !== 'usable') return null;
     const standing = standingOfKey(key, now);
-    const entry: Remembered = {
+    return {
       caller: {
         id: key.id,
         organization: key.organization,
@@ -194,9 +208,6 @@ export function createTenantDirectory({ pepper, wallMs }: DirectoryOptions): Ten
       untilMs: Math.min(usability.untilMs, standing.untilMs),
       isCurrent: true,
     };
-    remembered.set(presented, entry);
-    rememberedById.set(key.id, entry);
-    return entry.caller;
   }
 
   function standingOfKey({ id, workspace, organization }: Key, now: number): Standing {
