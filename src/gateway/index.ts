@@ -3,6 +3,9 @@ export { BadLimits, createGateway, type Gateway, type GatewayOptions } from './g
 export { CHARGE_TOKENS } from './limits/admitted.ts';
 export type { Limiter } from './limits/limiter.ts';
 export { openKeyring, type Keyring } from './keyring.ts';
+export { createEndUserIds } from './tenants/end-user-id.ts';
+export { openTenants, type OpenTenants } from './tenants/open-tenants.ts';
+export { openPepper, PepperProblem } from './tenants/pepper.ts';
 export { createTenantDirectory, type Caller, type TenantDirectory } from './tenants/tenant-directory.ts';
 export type { Tenants } from './tenants/tenants.ts';
 export { buildTopology, type EngineFactory, type Topology } from './topology.ts';

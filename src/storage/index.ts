@@ -5,7 +5,7 @@ export type { JournalEvent } from './journal/event.ts';
 export { DirectoryInUse, lockDirectory, type DirectoryLock } from './lock-directory.ts';
 export { awaitAcknowledged, type Acknowledgement, type AwaitOptions } from './control-store/await-acknowledged.ts';
 export { createBoundedStore, runControlCall, type ControlCall } from './control-store/bounded-store.ts';
-export { digestKey, endUserId, hashKey, hintOf, newKey, type NewKey, type Pepper } from './control-store/key-hash.ts';
+export { digestKey, hashKey, hintOf, newKey, type NewKey, type Pepper } from './control-store/key-hash.ts';
 export {
   connectControlStore,
   openControlStore,

@@ -78,7 +78,7 @@ test('rules that nobody has by default hold where something is said: workspace l
           organization: { id: 'org_a', tier: 'start', limits: {} },
           workspace: { id: 'ws_a', limits: { 'workspace-tpm': { limit: 9 } } },
         }),
-        endUser: { id: 'eu_a', limits: { 'end-user-rpm': { limit: 3 } } },
+        endUser: { id: 'eu_a', limits: { 'end-user-rpm': { limit: 3 } }, slow: 1 },
       }),
     ),
   ).toEqual({ 'workspace-tpm': 9, 'spend-month': 90, 'spend-month-soft': 50, 'end-user-rpm': 3 });

@@ -34,7 +34,8 @@ export interface LimitedTenant {
 export interface LimitedRequest {
   readonly tenant: LimitedTenant;
   readonly modelClass: string;
-  readonly endUser: { readonly id: string; readonly limits: LimitOverrides } | null;
+  /** `slow`: what a slowed end user's rates are multiplied by. */
+  readonly endUser: { readonly id: string; readonly limits: LimitOverrides; readonly slow: number } | null;
   /** The client's address, or the block it is counted as. */
   readonly address: string;
 }
@@ -206,7 +207,7 @@ class Planner implements LimitPlanner {
     const burst =
       said?.burst ??
       (said?.limit === undefined ? (ofTier?.burst ?? (ofTier?.limit === undefined ? definition.burst : null)) : null);
-    return slowed(definition, { limit, burst }, request.tenant.slow);
+    return slowed(definition, { limit, burst }, { ...request.tenant.slow, endUser: request.endUser?.slow ?? 1 });
   }
 }
 
@@ -274,12 +275,15 @@ function spendOf(
 function slowed(
   { rule, levels, window }: LimitDefinition,
   values: { readonly limit: number | null; readonly burst: number | null },
-  slow: LimitedTenant['slow'],
+  slow: LimitedTenant['slow'] & { readonly endUser: number },
 ): { readonly limit: number | null; readonly burst: number | null } {
-  const factor = (levels.includes('key') ? slow.key : 1) * (levels.includes('organization') ? slow.organization : 1);
+  const factor =
+    (levels.includes('key') ? slow.key : 1) *
+    (levels.includes('organization') ? slow.organization : 1) *
+    (levels.includes('end_user') ? slow.endUser : 1);
   if (factor === 1) return values;
   const part = (of: number): number => Math.max(1, Math.floor(of * factor));
-  if (rule.id === SLOW_RULES[0] || rule.id === SLOW_RULES[1]) return { limit: part(values.limit ?? SLOWED_RPM), burst: null };
+  if (SLOW_RULES.includes(rule.id)) return { limit: part(values.limit ?? SLOWED_RPM), burst: null };
   if (window.kind !== 'rate' || values.limit === null) return values;
   return { limit: part(values.limit), burst: values.burst === null ? null : part(values.burst) };
 }

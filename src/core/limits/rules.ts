@@ -133,7 +133,7 @@ const defaultWhenAway = (measure: Measure): WhenAway => (measure === 'spend' ? '
 
 /** A key that has been slowed down, and has no limit of its own to be lowered, may send this many requests a minute times its factor. */
 export const SLOWED_RPM = 60;
-export const SLOW_RULES = ['slow-key', 'slow-organization'] as const;
+export const SLOW_RULES: readonly string[] = ['slow-key', 'slow-organization', 'slow-end-user'];
 
 /** Rules that are always there: those of `limits.defaults`, and those that hold only for subjects of which something is said. */
 function standing({ rpm, itpm, otpm, concurrency }: KeyDefaults): readonly LimitDefinition[] {
@@ -168,6 +168,7 @@ function standing({ rpm, itpm, otpm, concurrency }: KeyDefaults): readonly Limit
     define('slow-organization', 'requests', ['organization'], MINUTE),
     define('end-user-rpm', 'requests', ['end_user'], MINUTE),
     define('end-user-tpm', 'total_tokens', ['end_user'], MINUTE),
+    define('slow-end-user', 'requests', ['end_user'], MINUTE),
   ];
 }
 

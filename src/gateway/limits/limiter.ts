@@ -16,9 +16,13 @@ import {
   type MeterGroup,
   type SubjectHash,
 } from '#core/limits';
+import type { Action } from '#contracts/tenancy';
+import { networkOf, networkText, parseAddress } from '#core/addresses';
 import { err, ok, type Result } from '#core/kernel';
+import { standingOf, type Standing } from '#core/tenancy';
 import type { LimitAnswer, LimitStore } from '#storage';
 import type { Caller } from '../tenants/tenant-directory.ts';
+import type { Tenants } from '../tenants/tenants.ts';
 import type { Model } from '../topology.ts';
 import { Admitted } from './admitted.ts';
 import { refusalOfAction, refusalOfLimit } from './refusals.ts';
@@ -71,13 +75,7 @@ export interface LimiterOptions {
   readonly hash: SubjectHash;
   /** Places of scopes by what they are, kept by the caller over all configurations of a process. */
   readonly places: Map<string, number>;
-  readonly directory: {
-    endUser(organization: string, id: string): { readonly id: string; readonly limits: LimitedTenant['key']['limits'] } | null;
-    actionsFor(subject: {
-      readonly kind: 'organization' | 'end_user';
-      readonly id: string;
-    }): readonly { readonly rung: string; readonly factor: number | null }[];
-  };
+  readonly directory: Pick<Tenants, 'endUser' | 'actionsFor'>;
 }
 
 /** Where neither the client nor the model names a cap on output, a reservation at max_tokens takes this. */
@@ -114,6 +112,12 @@ export function createLimiter({
   const mixes = new Map<string, Mix>();
   const growth = { refused: 0, wouldHaveRefused: 0 };
 
+  const blocking = (): Blocking => ({
+    planner,
+    appealDefault: config.limits.appeal_url ?? null,
+    actionsFor: directory.actionsFor,
+    wallMs: clock.wallMs(),
+  });
   const tenantOf = (caller: Caller): LimitedTenant => {
     let tenant = tenants.get(caller);
     if (!tenant) tenants.set(caller, (tenant = limitedTenant(caller, directory)));
@@ -123,7 +127,14 @@ export function createLimiter({
     planner.groupsOf({
       tenant: tenantOf(caller),
       modelClass: planner.modelClassOf(modelId),
-      endUser: endUser === null ? null : { id: endUser, limits: directory.endUser(caller.organization, endUser)?.limits ?? {} },
+      endUser:
+        endUser === null
+          ? null
+          : {
+              id: endUser,
+              limits: directory.endUser(caller.organization, endUser)?.limits ?? {},
+              slow: slowest(directory.actionsFor({ kind: 'end_user', id: endUser })),
+            },
       address,
     });
 
@@ -135,7 +146,7 @@ export function createLimiter({
     mixOf: (keyId) => mixes.get(keyId),
     admit(ask) {
       const { caller, model } = ask;
-      const blocked = blockedBy(ask, planner, config.limits.appeal_url ?? null) ?? tooFast(caller);
+      const blocked = blockedBy(ask, blocking()) ?? tooFast(caller);
       if (blocked) return err({ refusal: blocked, groups: [], ahead: null });
       const groups = groupsOf(caller, ask.modelId, ask.endUser, ask.address);
       const costs = new Float64Array(countMeters(groups));
@@ -202,35 +213,51 @@ export function createLimiter({
 const NOTHING_LIMITED: LimitAnswer = { refusedBy: -1, waitUs: 0, ahead: new Float64Array(), by: 'exact' };
 
 function limitedTenant(caller: Caller, directory: LimiterOptions['directory']): LimitedTenant {
-  const ofOrganization = directory
-    .actionsFor({ kind: 'organization', id: caller.organization })
-    .reduce((factor, action) => (action.rung === 'slow' ? Math.min(factor, action.factor ?? 1) : factor), 1);
   return {
     organization: caller.tenant.organization,
     workspace: caller.tenant.workspace,
     key: caller.key,
     // A key's standing already counts what was done about its organization.
-    slow: { organization: ofOrganization, key: caller.standing.rateFactor },
+    slow: {
+      organization: slowest(directory.actionsFor({ kind: 'organization', id: caller.organization })),
+      key: caller.standing.rateFactor,
+    },
   };
 }
 
-/** What is done about the caller, or what its key is not for. */
-function blockedBy(
-  { caller, modelId, usesTools }: LimitedAsk,
-  planner: LimitPlanner,
-  appealDefault: string | null,
-): Refusal | null {
-  const { standing, scopes } = caller;
+const slowest = (actions: readonly Action[]): number =>
+  actions.reduce((factor, action) => (action.rung === 'slow' ? Math.min(factor, action.factor ?? 1) : factor), 1);
+
+interface Blocking {
+  readonly planner: LimitPlanner;
+  readonly appealDefault: string | null;
+  readonly actionsFor: Tenants['actionsFor'];
+  readonly wallMs: number;
+}
+
+/** What is done about the caller, its end user or the network it comes from, or what its key is not for. */
+function blockedBy(ask: LimitedAsk, { planner, appealDefault, actionsFor, wallMs }: Blocking): Refusal | null {
+  const { caller, modelId, endUser, address, usesTools } = ask;
+  const parsed = parseAddress(address);
+  const besides = [
+    ...(endUser === null ? [] : actionsFor({ kind: 'end_user', id: endUser })),
+    ...(parsed === null ? [] : actionsFor({ kind: 'address_block', id: networkText(networkOf(parsed)) })),
+  ];
   const appeal = caller.tenant.organization.appealUrl ?? appealDefault;
-  if (standing.suspended) return refusalOfAction(standing.suspended, 'suspended', appeal);
-  if (standing.stepUp) return refusalOfAction(standing.stepUp, 'step_up_required', appeal);
-  if (standing.blocked.size > 0) {
+  const done = ofStanding(caller.standing) ?? (besides.length === 0 ? null : ofStanding(standingOf(besides, wallMs)));
+  if (done) return done;
+  if (!caller.scopes.allowsModel(modelId))
+    return refusal('forbidden', `This key may not use model ${modelId}`, { param: 'model' });
+  return null;
+
+  function ofStanding(standing: Standing): Refusal | null {
+    if (standing.suspended) return refusalOfAction(standing.suspended, 'suspended', appeal);
+    if (standing.stepUp) return refusalOfAction(standing.stepUp, 'step_up_required', appeal);
+    if (standing.blocked.size === 0) return null;
     const action =
       standing.blocked.get(`model:${modelId}`) ??
       standing.blocked.get(`model_class:${planner.modelClassOf(modelId)}`) ??
       (usesTools ? standing.blocked.get('tools') : undefined);
-    if (action) return refusalOfAction(action, 'capability_blocked', appeal);
+    return action ? refusalOfAction(action, 'capability_blocked', appeal) : null;
   }
-  if (!scopes.allowsModel(modelId)) return refusal('forbidden', `This key may not use model ${modelId}`, { param: 'model' });
-  return null;
 }

@@ -32,11 +32,6 @@ export function digestKey(presented: string, kind: Key['hash']['kind'], pepper: 
   return hash.update(presented).digest();
 }
 
-/** What an end user is called here: the client's own name for them, hashed, so that no name of a person is kept. */
-export function endUserId(organization: string, user: string, pepper: Pepper): string {
-  return `eu_${digestKey(`${organization} ${user}`, 'hmac_sha256', pepper).toString('hex').slice(0, 24)}`;
-}
-
 /** The last characters, to tell a key from others. */
 export function hintOf(presented: string): string {
   return presented.slice(-HINT_CHARACTERS);

@@ -1,6 +1,6 @@
 import type { Key, Organization, TenantObject, Workspace } from '#contracts/tenancy';
-import { createTenantDirectory, type TenantDirectory } from '#gateway';
-import { endUserId, newKey } from '#storage';
+import { createEndUserIds, createTenantDirectory, type TenantDirectory } from '#gateway';
+import { newKey } from '#storage';
 
 const PEPPER = Buffer.alloc(32, 7);
 
@@ -79,7 +79,7 @@ export function testTenants(): TestTenants {
     apiKey: add('key_first_api'),
     adminKey: add('key_first_admin', { use: 'admin' }),
     add,
-    endUser: (user) => endUserId('org_first', user, PEPPER),
+    endUser: (user) => createEndUserIds(PEPPER)('org_first', user),
     put: (...objects) => directory.apply(objects),
     cutOffMs: 0,
   };
