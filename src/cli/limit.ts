@@ -76,11 +76,26 @@ export function renderKeyLimits({ limits, binds_next: next }: z.infer<typeof key
     one.by,
   ]);
   const table = renderTable(
-    ['limit', 'subject', 'counts', 'allows', 'per', 'left', 'full in', 'overshoot', 'in leases at most', 'store away', 'decided by'],
+    [
+      'limit',
+      'subject',
+      'counts',
+      'allows',
+      'per',
+      'left',
+      'full in',
+      'overshoot',
+      'in leases at most',
+      'store away',
+      'decided by',
+    ],
     rows,
     { rightFrom: 99, leftLast: true },
   );
-  const last = next === null ? 'Nothing binds: no limit is enforced on this key.' : `Next to bind: ${next.rule} of ${next.subject}: ${next.because}.`;
+  const last =
+    next === null
+      ? 'Nothing binds: no limit is enforced on this key.'
+      : `Next to bind: ${next.rule} of ${next.subject}: ${next.because}.`;
   return `${table}\n\n${last}`;
 }
 

@@ -4,6 +4,9 @@
 import { Command } from 'commander';
 import { registerCheck } from './check.ts';
 import { registerFailures } from './failures.ts';
+import { registerImport } from './import.ts';
+import { registerKey } from './key.ts';
+import { registerLimit } from './limit.ts';
 import { registerModel } from './model.ts';
 import { registerServe } from './serve.ts';
 import { registerUsage } from './usage.ts';
@@ -11,7 +14,10 @@ import { registerSim } from './sim.ts';
 
 const program = new Command('plimsoll').description('The front door for AI model APIs.').showHelpAfterError().version('0.1.0');
 registerServe(program);
+registerKey(program);
+registerLimit(program);
 registerUsage(program);
+registerImport(program);
 registerCheck(program);
 registerFailures(program);
 registerSim(program);

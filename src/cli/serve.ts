@@ -1,9 +1,20 @@
+import { hostname } from 'node:os';
 import path from 'node:path';
 import { getRequestListener } from '@hono/node-server';
 import type { Command } from 'commander';
 import type { Config } from '#contracts/config';
 import { createControl } from '#control';
-import { buildTopology, createGateway, openKeyring, type Gateway, type Topology } from '#gateway';
+import {
+  BadLimits,
+  buildTopology,
+  createGateway,
+  openPepper,
+  openTenants,
+  PepperProblem,
+  type Gateway,
+  type OpenTenants,
+  type Topology,
+} from '#gateway';
 import {
   createLog,
   createMetrics,
@@ -15,11 +26,15 @@ import {
   type Sample,
   type Telemetry,
 } from '#runtime';
-import { createJournal, DirectoryInUse } from '#storage';
+import { awaitAcknowledged, createJournal, DirectoryInUse, hashKey, newKey, StoreAway, type LimitStore } from '#storage';
 import { startUsageFlow, type UsageFlow } from '#worker';
 import { CannotStart, createEngineFactory, type EngineParts } from './create-engines.ts';
 import { withDefaultModels } from './default-models.ts';
 import { printBanner } from './banner.ts';
+import { createLimitViews } from './limit-views.ts';
+import { registerLimitMetrics } from './limit-metrics.ts';
+import { openLimits } from './open-limits.ts';
+import { principalOf } from './principal-of.ts';
 import { readServeConfig } from './serve-config.ts';
 import { usagePlace } from './usage-place.ts';
 
@@ -36,12 +51,15 @@ export function registerServe(program: Command): void {
       try {
         await serve(options, process.env, program.version() ?? 'unknown');
       } catch (error) {
-        if (!(error instanceof CannotStart || error instanceof DirectoryInUse)) throw error;
-        console.error(`plimsoll: ${error.message}`);
+        if (!EXPECTED.some((kind) => error instanceof kind)) throw error;
+        console.error(`plimsoll: ${error instanceof Error ? error.message : String(error)}`);
         process.exit(1);
       }
     });
 }
+
+/** What keeps a server from starting and is said in words; anything else is a defect. */
+const EXPECTED = [CannotStart, DirectoryInUse, PepperProblem, StoreAway, BadLimits] as const;
 
 interface ServeOptions {
   readonly config?: string;
@@ -58,7 +76,8 @@ async function serve(options: ServeOptions, environment: Environment, version: s
   const clock = createSystemClock();
   const random = createSystemRandom();
   const metrics = createMetrics();
-  const { keyring, firstKeysPath, isNew } = openKeyring(dataDirectory);
+  const isShared = config.stores.control !== 'embedded';
+  const pepper = await openPepper({ reference: config.keys.pepper, dataDirectory, isShared, environment });
   const journal = await createJournal({
     directory: path.join(dataDirectory, 'journal'),
     clock,
@@ -74,20 +93,54 @@ async function serve(options: ServeOptions, environment: Environment, version: s
     onEvent: ({ level, message, ...fields }) => log[level](message, fields),
   });
   registerFlowMetrics(metrics, flow);
+  const store = flow.control;
+  const tenants = await openTenants({
+    store,
+    dataDirectory,
+    pepper,
+    clock,
+    random,
+    gateway: { id: journal.id, name: `${hostname()}:${config.listen.port}` },
+    onEvent: ({ level, message }) => log[level](message),
+  });
+  const { firstKeysPath, isNew } = tenants;
+  const limits = await openLimits(config, { clock, random });
+  let current = config;
   const { config: served, missingModel } = withDefaultModels(config, dataDirectory);
-  warnOfWhatIsNotEnforced(served, log);
+  current = served;
   const parts = { clock, random, log, environment };
   const topology = buildTopology(served, createEngineFactory(served, parts));
   const control = createControl({
-    authenticate: (header) => {
-      const key = header('x-api-key') ?? /^bearer (.+)$/i.exec(header('authorization') ?? '')?.[1];
-      const entry = key === undefined ? null : keyring.find(key.trim());
-      return entry?.role === 'admin' ? entry : null;
-    },
+    authenticate: (header) => principalOf(header, tenants.directory),
+    store,
+    onCommitted: (objects) => tenants.directory.apply(objects.map(({ object }) => object)),
+    onDefect: (error, route) =>
+      log.error('the admin API failed', {
+        route,
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      }),
+    clock,
+    random,
+    newKey: (use) => newKey(use, pepper),
+    hashKey: (presented) => hashKey(presented, pepper),
+    findKey: (hash) => tenants.directory.keyIdOf(hash),
+    endUserId: tenants.endUserId,
+    awaitAcknowledged: (commit, withinMs) => awaitAcknowledged({ store, clock, commit, withinMs }),
+    limits: createLimitViews({
+      limiter: () => gateway.limiter(),
+      config: () => current,
+      callerOf: tenants.directory.callerOf,
+      clock,
+    }),
     renderMetrics: metrics.render,
     usage: flow.usage,
-    status: () => ({ ...gateway.readiness(), flow: flow.status(), journal: journal.status() }),
-    wallMs: clock.wallMs,
+    status: () => ({
+      ...gateway.readiness(),
+      flow: flow.status(),
+      journal: journal.status(),
+      tenants: tenants.status(),
+      limits: limitsOf(limits),
+    }),
   });
   const operator = getRequestListener(control.fetch);
   const endpoint = served.telemetry.otlp_endpoint;
@@ -100,11 +153,13 @@ async function serve(options: ServeOptions, environment: Environment, version: s
     random,
     log,
     journal,
-    keyring,
+    tenants,
+    limits,
     metrics,
     operator: (incoming, outgoing) => void operator(incoming, outgoing),
     ...(telemetry === null ? {} : { onRecord: telemetry.record }),
   });
+  registerLimitMetrics(metrics, { limits, limiter: () => gateway.limiter(), tenants });
   // Nothing is lost: they are in the journal, which the next start reads.
   const onUndrained = (error: unknown): void =>
     log.info('usage records wait in the journal for the next start', { because: String(error) });
@@ -120,10 +175,18 @@ async function serve(options: ServeOptions, environment: Environment, version: s
     isJson: options.json === true,
   });
 
-  reloadOnHangup({ options, parts, gateway, telemetry, current: { config: served, topology } });
+  reloadOnHangup({
+    options,
+    parts,
+    gateway,
+    telemetry,
+    current: { config: served, topology },
+    onReload: (config) => (current = config),
+  });
   await signaled;
   log.info('shutting down');
   await gateway.close();
+  await Promise.all([limits.close(), tenants.close()]);
   await journal.flush();
   await Promise.all([telemetry?.close(), flow.drain(AbortSignal.timeout(DRAIN_MS)).catch(onUndrained)]);
   await flow.close();
@@ -143,11 +206,10 @@ function cannotListen(error: unknown, { listen }: Config): never {
   throw error;
 }
 
-/** Limits that the file may name and that this version does not hold: saying nothing would be a lie. */
-function warnOfWhatIsNotEnforced({ limits }: Config, log: Log): void {
-  for (const name of ['itpm', 'otpm'] as const)
-    if (limits.defaults[name] !== undefined)
-      log.warn(`limits.defaults.${name} is not enforced by this version; rpm and concurrency are`);
+/** The limit store as `/admin/v1/status` shows it. */
+function limitsOf(limits: LimitStore): object {
+  const { wouldHaveRefused, ...status } = limits.status();
+  return { ...status, wouldHaveRefused: Object.fromEntries(wouldHaveRefused) };
 }
 
 interface Reload {
@@ -156,13 +218,14 @@ interface Reload {
   readonly gateway: Gateway;
   readonly telemetry: Telemetry | null;
   readonly current: { readonly config: Config; readonly topology: Topology };
+  readonly onReload: (config: Config) => void;
 }
 
 /** What a running process cannot change. */
-const FIXED = ['listen', 'data', 'stores', 'journal', 'log', 'telemetry'] as const;
+const FIXED = ['listen', 'data', 'stores', 'keys', 'journal', 'log', 'telemetry'] as const;
 
 /** SIGHUP swaps the whole configuration, or keeps the old one and says why. Requests keep what they began with. */
-function reloadOnHangup({ options, parts, gateway, telemetry, current }: Reload): void {
+function reloadOnHangup({ options, parts, gateway, telemetry, current, onReload }: Reload): void {
   const { log, environment } = parts;
   let { config, topology } = current;
   process.on('SIGHUP', () => {
@@ -171,12 +234,13 @@ function reloadOnHangup({ options, parts, gateway, telemetry, current }: Reload)
       const next = withDefaultModels(read, path.resolve(read.data)).config;
       for (const key of FIXED)
         if (JSON.stringify(next[key]) !== JSON.stringify(config[key])) log.warn(`${key} changes only with a restart`);
-      warnOfWhatIsNotEnforced(next, log);
       const kept = Object.fromEntries(FIXED.map((key) => [key, config[key]])) as Pick<Config, (typeof FIXED)[number]>;
       const swapped = { ...next, ...kept };
-      topology = buildTopology(swapped, createEngineFactory(swapped, parts), topology);
-      config = swapped;
-      gateway.replace({ config, topology });
+      const built = buildTopology(swapped, createEngineFactory(swapped, parts), topology);
+      // Refuses limits that cannot be meant, before anything has changed.
+      gateway.replace({ config: swapped, topology: built });
+      [config, topology] = [swapped, built];
+      onReload(config);
       telemetry?.replace(config);
       log.info('the configuration has been reloaded', { models: topology.models.size });
     } catch (error) {

@@ -2,7 +2,6 @@ export { authenticate } from './authenticate.ts';
 export { BadLimits, createGateway, type Gateway, type GatewayOptions } from './gateway.ts';
 export { CHARGE_TOKENS } from './limits/admitted.ts';
 export type { Limiter } from './limits/limiter.ts';
-export { openKeyring, type Keyring } from './keyring.ts';
 export { createEndUserIds } from './tenants/end-user-id.ts';
 export { openTenants, type OpenTenants } from './tenants/open-tenants.ts';
 export { openPepper, PepperProblem } from './tenants/pepper.ts';

@@ -43,6 +43,8 @@ export interface TenantDirectory {
   find(presented: string): Caller | null;
   /** The same by a key's id, for whoever explains a key; nobody who presents one gets here. */
   callerOf(keyId: string): Caller | null;
+  /** The id of the key with a hash, of any organization; null for one that is not known or was revoked. */
+  keyIdOf(hash: Key['hash']): string | null;
   /** Takes newest versions of objects in, and drops those that do not hold any more. Kinds that are not served are passed over. */
   apply(put: readonly TenantObject[], drop?: readonly TenantRef[]): void;
   /** Drops every object that is not named, as `kind id`: what is left is what a whole read of the store has shown. */
@@ -124,6 +126,7 @@ export function createTenantDirectory({ pepper, wallMs }: DirectoryOptions): Ten
       const key = table.get('key', keyId);
       return key === null ? null : (rememberedById.get(keyId)?.caller ?? describe(key)?.caller ?? null);
     },
+    keyIdOf: ({ kind, hex }) => table.findKey(Buffer.from(hex, 'hex'), kind)?.id ?? null,
     apply(put, drop = []) {
       for (const { kind, id } of drop) remove(kind, id);
       for (const object of put) take(object);
