@@ -39,13 +39,21 @@ export async function openPostgres(options: PostgresOptions): Promise<SqlDatabas
     close: () => pool.end(),
   };
   try {
-    if (options.schema !== undefined) await database.query(`create schema if not exists ${quoted(options.schema)}`);
+    if (options.schema !== undefined) await createSchema(database, options.schema);
     else await database.query('select 1');
   } catch (error) {
     await pool.end();
     throw error;
   }
   return database;
+}
+
+/** "create schema if not exists" of two processes can collide, so the lock of migrations comes first. */
+async function createSchema(database: SqlDatabase, schema: string): Promise<void> {
+  await database.transaction(async (sql) => {
+    await sql.query('select pg_advisory_xact_lock(7261505)');
+    await sql.query(`create schema if not exists ${quoted(schema)}`);
+  });
 }
 
 async function transaction<T>(pool: pg.Pool, work: (sql: Sql) => Promise<T>): Promise<T> {
