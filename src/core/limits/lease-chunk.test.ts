@@ -7,6 +7,7 @@ const demand = (asks: number, units: number, asksBefore = 0, unitsBefore = 0) =>
 test('a cold meter wishes for nothing, a warm one for what it is asked for in a lease', () => {
   expect(leaseWish(demand(1, 500), 1, 0)).toBe(0);
   expect(leaseWish(demand(3, 3), 1, 0)).toBe(0);
+  expect(leaseWish(demand(3, 3), 0.001, 0)).toBe(0);
   expect(leaseWish(demand(4, 4_000), 1, 0)).toBe(4_000);
   expect(leaseWish(demand(1, 10, 100, 1_000), 0.1, 0)).toBe(1_000);
 });

@@ -17,10 +17,9 @@ const WARM_ASKS = 4;
  * @returns whole units, 0 for a cold meter
  */
 export function leaseWish(demand: Demand, passedRatio: number, unspent: number): number {
-  // Too early in a lease, a few asks say nothing of its rest.
+  if (Math.max(demand.asksBefore, demand.asks) < WARM_ASKS) return 0;
+  // Too early in a lease, a few asks say little of its rest.
   const part = Math.max(0.25, Math.min(1, passedRatio));
-  const asks = Math.max(demand.asksBefore, demand.asks / part);
-  if (asks < WARM_ASKS) return 0;
   return Math.max(0, Math.floor(Math.max(demand.unitsBefore, demand.units / part)) - unspent);
 }
 

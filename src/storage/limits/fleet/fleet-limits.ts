@@ -167,7 +167,7 @@ class FleetLimits implements LimitStore {
     const nowUs = this.#clock.nowUs();
     for (const row of this.#rows.values()) this.#giveBack(row, nowUs);
     this.#outbox.flushAll();
-    await this.#emptied();
+    await withinBudget(this.#clock, CLOSE_MS, this.#outbox.emptied(), () => undefined);
     this.#outbox.close();
     this.#link.close();
     await this.#shared.close();
@@ -398,11 +398,6 @@ class FleetLimits implements LimitStore {
       }
     }
     if (row.isOwing || row.arePlacesStale) this.#outbox.note(row, 'soon');
-  }
-
-  async #emptied(): Promise<void> {
-    for (let waitedMs = 0; waitedMs < CLOSE_MS && !this.#outbox.isEmpty && isReachable(this.#link.breaker); waitedMs += 5)
-      await new Promise<void>((resolve) => this.#clock.after(5, resolve));
   }
 
   #every(name: string, ms: number, task: () => void | Promise<void>): void {

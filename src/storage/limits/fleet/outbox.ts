@@ -19,8 +19,8 @@ export interface Outbox {
   flushAll(): void;
   /** Units that could not be told and were let go, in settlements of one subject each. */
   readonly dropped: number;
-  /** Is there nothing under way and nothing left to tell? */
-  readonly isEmpty: boolean;
+  /** Resolves when nothing is under way and nothing left to tell, or as soon as the store cannot be told. */
+  emptied(): Promise<void>;
   close(): void;
 }
 
@@ -52,12 +52,16 @@ const RETRY_US_MAX = 1_800_000_000;
 export function createOutbox({ link, clock, gateway, frame, subjectsMax }: OutboxOptions): Outbox {
   const owing = new Set<SubjectRow>();
   const unacknowledged = new Set<Batch>();
-  let [sequence, dropped, underWay] = [0, 0, 0];
+  let [sequence, dropped] = [0, 0];
+  const underWay = new Set<Promise<unknown>>();
+  const track = (sending: Promise<void>): void => {
+    const ended = sending.finally(() => underWay.delete(ended));
+    underWay.add(ended);
+  };
   let timer: ReturnType<Clock['after']> | null = null;
 
   const send = async (batch: Batch): Promise<void> => {
     batch.isUnderWay = true;
-    underWay += 1;
     const ageUs = clock.nowUs() - batch.chargedAtUs;
     const operation = frame({ what: 'settle', groups: batch.groups, units: batch.units, id: batch.id, step: 1, ageUs });
     const isDone = (reply: { readonly ahead: Float64Array } | null): void => {
@@ -71,7 +75,6 @@ export function createOutbox({ link, clock, gateway, frame, subjectsMax }: Outbo
       }
     };
     const reply = await link.ask(operation, BACKGROUND_MS, isDone);
-    underWay -= 1;
     if (reply !== null) isDone(reply);
   };
   const settle = (rows: readonly SubjectRow[]): void => {
@@ -90,7 +93,7 @@ export function createOutbox({ link, clock, gateway, frame, subjectsMax }: Outbo
       row.isOwing = false;
     }
     unacknowledged.add(batch);
-    void send(batch);
+    track(send(batch));
   };
   const hold = async (rows: readonly SubjectRow[]): Promise<void> => {
     const held = rows.filter((row) => row.arePlacesStale);
@@ -98,10 +101,8 @@ export function createOutbox({ link, clock, gateway, frame, subjectsMax }: Outbo
     const counts = held.flatMap((row) => [...row.allotted.keys()].map((of) => (row.isPlaces(of) ? row.placesToHold(of) : 0)));
     for (const row of held) row.arePlacesStale = false;
     const sentAtUs = clock.nowUs();
-    underWay += 1;
     const operation = frame({ what: 'hold', groups: held.map(({ group }) => group), units: Float64Array.from(counts) });
     const reply = await link.ask(operation, BACKGROUND_MS, () => undefined);
-    underWay -= 1;
     let from = 0;
     for (const row of held) {
       if (reply === null) {
@@ -120,7 +121,7 @@ export function createOutbox({ link, clock, gateway, frame, subjectsMax }: Outbo
     if (!isReachable(link.breaker)) return;
     for (const rows of batchesOf(owing)) {
       settle(rows);
-      void hold(rows);
+      track(hold(rows));
     }
     owing.clear();
   };
@@ -130,7 +131,7 @@ export function createOutbox({ link, clock, gateway, frame, subjectsMax }: Outbo
       if (clock.nowUs() - batch.chargedAtUs > RETRY_US_MAX) {
         unacknowledged.delete(batch);
         dropped += batch.rows.length;
-      } else void send(batch);
+      } else track(send(batch));
     }
   };
   return {
@@ -150,7 +151,7 @@ export function createOutbox({ link, clock, gateway, frame, subjectsMax }: Outbo
     flushRow(row) {
       if (!owing.delete(row)) return;
       settle([row]);
-      void hold([row]);
+      track(hold([row]));
     },
     flushAll() {
       resend();
@@ -159,8 +160,8 @@ export function createOutbox({ link, clock, gateway, frame, subjectsMax }: Outbo
     get dropped() {
       return dropped;
     },
-    get isEmpty() {
-      return owing.size === 0 && unacknowledged.size === 0 && underWay === 0;
+    async emptied() {
+      while (underWay.size > 0 && isReachable(link.breaker)) await Promise.race(underWay);
     },
     close: () => timer?.cancel(),
   };
