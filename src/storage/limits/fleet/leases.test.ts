@@ -91,18 +91,21 @@ describe.skipIf(url === undefined)(`shares taken in advance${url === undefined ?
         fc.integer({ min: 1, max: LEASE_MS * 1000 - 1 }),
         fc.nat(LEASE_MS * 2000),
         fc.constantFrom(600, 1_200),
-        async (asks, waitUs, laterUs, limit) => {
+        fc.constantFrom(1, 33, 40),
+        async (asks, waitUs, laterUs, limit, cost) => {
           const groups = [groupOf(scopeOf(7, [ruleOf('leased', { isLeased: true })]), subject(), [perMinute(limit, 40)])];
           const reference = createReferenceMeters();
-          const use = async (gateway: number, timesMax: number): Promise<void> => {
+          const use = async (gateway: number, timesMax: number, units = 1): Promise<void> => {
             for (let time = 0; time < timesMax; time++) {
-              const answer = await gateways[gateway]!.take({ id: id(), groups, costs: Float64Array.of(1) });
+              const answer = await gateways[gateway]!.take({ id: id(), groups, costs: Float64Array.of(units) });
               if (answer.refusedBy !== -1) return;
-              expect(reference.take(groups, [1], clock.wallUs()).refusedBy).toBe(-1);
+              expect(reference.take(groups, [units], clock.wallUs()).refusedBy).toBe(-1);
             }
           };
           await use(0, asks);
           clock.advance(waitUs);
+          // All at once, too, so that no share of theirs holds the rest of them back.
+          await use(1, 1, cost);
           await use(1, 100);
           await use(0, 100);
           // And when the shares are gone, but not what was spent of them.
