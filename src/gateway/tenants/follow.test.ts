@@ -83,6 +83,42 @@ test('a change reaches a gateway at once, and its acknowledgement says so', asyn
   await tenants.close();
 });
 
+test('what was committed here holds at once, and neither a page that is on its way nor a late word of it brings older versions back', async () => {
+  const { key, presented, commit } = await addTenant();
+  const held = Promise.withResolvers<void>();
+  let isHeld = false;
+  let hasRenamed = false;
+  // A page is read before the revocation, and arrives after it.
+  const store: ControlStore = {
+    ...real,
+    async changesAfter(after, kinds, max) {
+      const page = await real.changesAfter(after, kinds, max);
+      hasRenamed ||= page.objects.some(({ object }) => object.id === key.id && 'name' in object && object.name === 'renamed');
+      // A page from before is let through: it is the one with the new name that is wanted.
+      if (isHeld && hasRenamed) await held.promise;
+      return page;
+    },
+  };
+  const { tenants } = await start(store, freshName());
+  await tenants.caughtUp(commit, 5_000);
+  isHeld = true;
+  const renamed = await real.commit(changeOf([{ ...key, name: 'renamed' }, 1]));
+  await vi.waitUntil(() => hasRenamed, 5_000);
+  const revoked = { ...key, name: 'renamed', revokedAtMs: 5_000 };
+  const answer = await real.commit(changeOf([revoked, 2]));
+  if (answer.kind !== 'committed' || renamed.kind !== 'committed') throw new Error('nobody else changes this key');
+  tenants.committed([{ object: revoked, version: 3, commit: answer.commit }]);
+  expect(tenants.find(presented)).toBeNull();
+  isHeld = false;
+  held.resolve();
+  await tenants.caughtUp(renamed.commit, 5_000);
+  expect(tenants.find(presented)).toBeNull();
+  await tenants.caughtUp(answer.commit, 5_000);
+  tenants.committed([{ object: { ...key, name: 'renamed' }, version: 2, commit: renamed.commit }]);
+  expect(tenants.find(presented)).toBeNull();
+  await tenants.close();
+});
+
 test('a gateway that ends in good order is not waited for', async () => {
   const name = freshName();
   const { tenants } = await start(freshDoor().store, name);

@@ -1,6 +1,6 @@
 import type { Clock, Random, Timer } from '#contracts/clock';
-import { SERVED_KINDS } from '#contracts/tenancy';
-import { StoreAway, type ChangePage, type ControlStore } from '#storage';
+import { SERVED_KINDS, type TenantObject } from '#contracts/tenancy';
+import { StoreAway, type ChangePage, type ControlStore, type Versioned } from '#storage';
 import type { TenantSnapshot } from './snapshot.ts';
 import type { StorePosition } from './snapshot-format.ts';
 import type { TenantDirectory } from './tenant-directory.ts';
@@ -20,6 +20,11 @@ export type FollowEvent = { readonly level: 'info' | 'warn' | 'error'; readonly 
 
 /** Keeps a directory up to date with the control store, and tells the store how far it is. */
 export interface TenantFollower {
+  /**
+   * Takes what was committed in this process, at once: a key that is revoked here is refused here before anyone is told so. What
+   * the store has shown already in a newer version is passed over.
+   */
+  committed(objects: readonly Versioned<TenantObject>[]): void;
   /** Resolves true when everything up to `commit` is applied and acknowledged, false when that takes longer than `withinMs`. */
   caughtUp(commit: number, withinMs: number): Promise<boolean>;
   /** Resolves true when the store has been read to its end once since the start. */
@@ -67,6 +72,8 @@ export function followTenants(options: FollowOptions): TenantFollower {
   let isWoken = false;
   let endPause: (() => void) | null = null;
   const waiters = new Set<Waiter>();
+  /** The commits of objects that were taken before the store was read that far: a page that is on its way may hold older versions. */
+  const ahead = new Map<string, number>();
 
   const wake = (): void => {
     isWoken = true;
@@ -78,6 +85,11 @@ export function followTenants(options: FollowOptions): TenantFollower {
   const running = run();
 
   return {
+    committed(objects) {
+      const newer = objects.filter((one) => one.commit > position.commit && one.commit >= aheadOf(one));
+      for (const { object, commit } of newer) ahead.set(nameOf(object), commit);
+      directory.apply(newer.map(({ object }) => object));
+    },
     caughtUp: (commit, withinMs) => until(() => position.commit >= commit && acknowledged >= commit, withinMs),
     ready: (withinMs) => until(() => heardUs !== null, withinMs),
     cutOffForMs,
@@ -152,10 +164,15 @@ export function followTenants(options: FollowOptions): TenantFollower {
 
   async function take(page: ChangePage): Promise<void> {
     const origin = position.origin === '' ? await readOrigin() : position.origin;
-    const put = page.objects.map(({ object }) => object);
+    const put = page.objects.filter((one) => one.commit >= aheadOf(one)).map(({ object }) => object);
     directory.apply(put, page.unreadable);
     position = { origin, commit: page.throughCommit, hash: page.throughHash };
+    for (const [name, commit] of ahead) if (commit <= position.commit) ahead.delete(name);
     snapshot.changed({ put, drop: page.unreadable, position, hasMore: page.hasMore });
+  }
+
+  function aheadOf({ object }: Versioned<TenantObject>): number {
+    return ahead.get(nameOf(object)) ?? 0;
   }
 
   /**
@@ -181,12 +198,13 @@ export function followTenants(options: FollowOptions): TenantFollower {
       level: 'warn',
       message: `the control store has lost commits that were applied here (${position.commit}): everything is read again`,
     });
+    ahead.clear();
     const seen = new Set<string>();
     let after = 0;
     let hash = '';
     for (let hasMore = true; hasMore;) {
       const page = await store.changesAfter(after, SERVED_KINDS, PAGE);
-      for (const { object } of page.objects) seen.add(`${object.kind} ${object.id}`);
+      for (const { object } of page.objects) seen.add(nameOf(object));
       directory.apply(
         page.objects.map(({ object }) => object),
         page.unreadable,
@@ -244,4 +262,9 @@ export function followTenants(options: FollowOptions): TenantFollower {
     await Promise.race([work.catch(() => undefined), late.promise]);
     timer.cancel();
   }
+}
+
+/** As `TenantDirectory.keepOnly` names them. */
+function nameOf({ kind, id }: TenantObject): string {
+  return `${kind} ${id}`;
 }

@@ -21,7 +21,7 @@ export interface OpenTenantsOptions {
 }
 
 /** Everything that a gateway knows of its tenants, kept up to date until it is closed. */
-export interface OpenTenants extends Tenants, Pick<TenantFollower, 'caughtUp' | 'status'> {
+export interface OpenTenants extends Tenants, Pick<TenantFollower, 'committed' | 'caughtUp' | 'status'> {
   readonly directory: TenantDirectory;
   readonly snapshot: Pick<TenantSnapshot, 'status' | 'flush'>;
   readonly firstKeysPath: string;
@@ -65,6 +65,7 @@ export async function openTenants(options: OpenTenantsOptions): Promise<OpenTena
     key: directory.key,
     endUserId: createEndUserIds(pepper),
     cutOffForMs: follower.cutOffForMs,
+    committed: follower.committed,
     caughtUp: follower.caughtUp,
     status: follower.status,
     directory,
