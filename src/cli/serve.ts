@@ -113,7 +113,7 @@ async function serve(options: ServeOptions, environment: Environment, version: s
   const control = createControl({
     authenticate: (header) => principalOf(header, tenants.directory),
     store,
-    onCommitted: (objects) => tenants.directory.apply(objects.map(({ object }) => object)),
+    onCommitted: tenants.committed,
     onDefect: (error, route) =>
       log.error('the admin API failed', {
         route,
