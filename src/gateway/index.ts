@@ -5,6 +5,7 @@ export type { Limiter } from './limits/limiter.ts';
 export { createEndUserIds } from './tenants/end-user-id.ts';
 export { openTenants, type OpenTenants } from './tenants/open-tenants.ts';
 export { openPepper, PepperProblem } from './tenants/pepper.ts';
+export { openSnapshot } from './tenants/snapshot.ts';
 export { createTenantDirectory, type Caller, type TenantDirectory } from './tenants/tenant-directory.ts';
 export type { Tenants } from './tenants/tenants.ts';
 export { buildTopology, type EngineFactory, type Topology } from './topology.ts';

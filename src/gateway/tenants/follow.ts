@@ -27,8 +27,11 @@ export interface TenantFollower {
   committed(objects: readonly Versioned<TenantObject>[]): void;
   /** Resolves true when everything up to `commit` is applied and acknowledged, false when that takes longer than `withinMs`. */
   caughtUp(commit: number, withinMs: number): Promise<boolean>;
-  /** Resolves true when the store has been read to its end once since the start. */
-  ready(withinMs: number): Promise<boolean>;
+  /**
+   * Resolves true when the store has been read to its end once since the start.
+   * @param orAway - resolve false as soon as it is known to be away, too
+   */
+  ready(withinMs: number, options?: { readonly orAway: boolean }): Promise<boolean>;
   /** How long nothing has been heard of the store, ms; 0 while it is heard. Monotonic; a restart goes on where it was. */
   cutOffForMs(): number;
   status(): { readonly commit: number; readonly awayBecause: string | null };
@@ -91,7 +94,10 @@ export function followTenants(options: FollowOptions): TenantFollower {
       directory.apply(newer.map(({ object }) => object));
     },
     caughtUp: (commit, withinMs) => until(() => position.commit >= commit && acknowledged >= commit, withinMs),
-    ready: (withinMs) => until(() => heardUs !== null, withinMs),
+    async ready(withinMs, { orAway } = { orAway: false }) {
+      await until(() => heardUs !== null || (orAway && failures > 0), withinMs);
+      return heardUs !== null;
+    },
     cutOffForMs,
     status: () => ({ commit: position.commit, awayBecause }),
     async close() {

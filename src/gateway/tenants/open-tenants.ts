@@ -51,7 +51,8 @@ export async function openTenants(options: OpenTenantsOptions): Promise<OpenTena
   const begin = (): ReturnType<typeof ensureFirstTenants> => ensureFirstTenants({ store, dataDirectory, pepper, wallMs });
   const first = snapshot.loaded === null ? await untilThere(begin, clock, startMs) : null;
   const follower = followTenants({ store, directory, snapshot, clock, random, gateway, onEvent });
-  if (!(await follower.ready(snapshot.loaded === null ? startMs : CATCH_UP_MS)) && snapshot.loaded === null) {
+  const isReady = snapshot.loaded === null ? await follower.ready(startMs) : await follower.ready(CATCH_UP_MS, { orAway: true });
+  if (!isReady && snapshot.loaded === null) {
     await follower.close();
     await snapshot.close();
     throw new StoreAway(

@@ -34,7 +34,7 @@ limits:
 describe('the configuration file', () => {
   test('no file at all is a whole configuration', () => {
     const parsed = parseConfig('');
-    expect(parsed.ok && parsed.value.listen).toEqual({ host: '127.0.0.1', port: 8787 });
+    expect(parsed.ok && parsed.value.listen).toEqual({ host: '127.0.0.1', port: 8787, trusted_proxies: [] });
     expect(parsed.ok && parsed.value.timeouts.total_ms).toBe(600_000);
   });
 
@@ -69,7 +69,9 @@ describe('the configuration file', () => {
     ['pools:\n  - { id: a }', /either dialect/],
     ['models:\n  - { id: m, serve: [{ pool: nowhere }] }', /no pool is called nowhere/],
     ['pools:\n  - { id: a, engine: simulated }\n  - { id: a, engine: simulated }', /used twice/],
-    ['stores: { limits: "redis://x" }', /not part of this version/],
+    ['stores: { limits: "memcached://x" }', /memory, redis:/],
+    ['listen: { trusted_proxies: ["10.0.0.1"] }', /an address block/],
+    ['limits: { rules: [{ id: a, per: [key], of: requests, limit: 5, window: fortnight }] }', /a time such as/],
     ['listen: [', /./],
     ['a: 1\na: 2', /unique/],
   ])('%j is refused', (text, message) => {

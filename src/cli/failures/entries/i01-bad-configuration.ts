@@ -18,7 +18,7 @@ export const badConfiguration: FailureEntry = {
     const config = configOf({ harbor: { dialect: 'anthropic', replicas: [replica.url] } }, {});
     const gateway = await lab.tryGateway({ config, name: 'sound' });
     if (gateway.kind === 'refused') throw new NotProvoked(`the sound file was refused: ${gateway.said.slice(-300)}`);
-    const sound = `listen: { port: 0 }\nstores: { control: "postgres://127.0.0.1:1/none" }\npools:\n  - id: harbor\n    dialect: anthropic\n    replicas:\n      - { id: one, url: "${replica.url}" }\nmodels:\n  - id: harbor\n    serve: [ { pool: harbor } ]\nbounds: { requests: 100 }\n`;
+    const sound = `listen: { port: 0 }\nstores: { control: "postgres://127.0.0.1:1/none" }\nkeys: { pepper: "file:data/pepper" }\npools:\n  - id: harbor\n    dialect: anthropic\n    replicas:\n      - { id: one, url: "${replica.url}" }\nmodels:\n  - id: harbor\n    serve: [ { pool: harbor } ]\nbounds: { requests: 100 }\n`;
     const again = await lab.tryGateway({ config: sound, name: 'sound-text' });
     if (again.kind === 'refused') throw new NotProvoked(`the sound text was refused: ${again.said.slice(-300)}`);
 

@@ -8,6 +8,7 @@ import { NotProvoked } from '../entry.ts';
 import type { ReplicaDialect } from './answers.ts';
 import { ask, type AskOptions, type Asking } from './client.ts';
 import type { GatewayUnderTest, StartGateway, Started } from './gateway-process.ts';
+import { seedTenants } from './seed-tenants.ts';
 import { startScriptedReplica, type Behavior, type ScriptedReplica } from './scripted-replica.ts';
 import { until } from './stopwatch.ts';
 
@@ -41,8 +42,11 @@ interface PoolSetting {
   readonly replicas: readonly string[];
 }
 
-/** Usage rests in the journal only: an entry that needs the store says so. */
-const NO_STORE = { stores: { control: 'postgres://127.0.0.1:1/none' } };
+/**
+ * Usage rests in the journal only, and tenants come from the snapshot that every gateway here begins with: an entry that needs
+ * the store says so.
+ */
+const NO_STORE = { stores: { control: 'postgres://127.0.0.1:1/none' }, keys: { pepper: 'file:data/pepper' } };
 
 export async function openLab(options: {
   readonly startGateway: StartGateway;
@@ -56,7 +60,9 @@ export async function openLab(options: {
   let isClosed = false;
 
   const tryGateway: Lab['tryGateway'] = async ({ config, name = 'gateway', environment = {} }) => {
-    const started = await startGateway({ config, directory: path.join(own, name), environment });
+    const home = path.join(own, name);
+    await seedTenants(path.join(home, 'data'));
+    const started = await startGateway({ config, directory: home, environment });
     if (started.kind === 'serving') {
       gateways.push(started.gateway);
       if (isClosed) await started.gateway.stop();
