@@ -157,7 +157,7 @@ async function serve(options: ServeOptions, environment: Environment, version: s
     limits,
     metrics,
     operator: (incoming, outgoing) => void operator(incoming, outgoing),
-    ...(telemetry === null ? {} : { onRecord: telemetry.record }),
+    onRecord: (record, seen) => telemetry?.record(record, seen.traceparent),
   });
   registerLimitMetrics(metrics, { limits, limiter: () => gateway.limiter(), tenants });
   // Nothing is lost: they are in the journal, which the next start reads.

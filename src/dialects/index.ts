@@ -20,4 +20,4 @@ export { ASKED_FIELDS, readAsked, type Asked } from './passthrough/read-asked.ts
 export { spliceRequest, type Splice } from './passthrough/splice-request.ts';
 export { readWholeAnswer } from './passthrough/whole-answer.ts';
 export { responsesCodec } from './responses/responses-codec.ts';
-export { createJsonScanner, type JsonScanner, type ScannedFields, type ScanProblem } from './scan/json-scanner.ts';
+export { createJsonScanner, type JsonScanner, type ScannedFields, type ScanProblem, type Span } from './scan/json-scanner.ts';

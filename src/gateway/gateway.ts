@@ -4,6 +4,7 @@ import type { Clock, Random } from '#contracts/clock';
 import type { Config } from '#contracts/config';
 import type { Dialect, Operation, UsageRecord } from '#contracts/record';
 import { createKeyedHash } from '#core/abuse';
+import { isNearLimit } from '#core/limits';
 import { createRetryBudget } from '#core/routing';
 import type { Log, Metrics } from '#runtime';
 import type { Journal, LimitStore } from '#storage';
@@ -36,8 +37,8 @@ export interface GatewayOptions {
   readonly metrics: Metrics;
   /** Serves the operator paths (`/admin/v1`, `/metrics`); absent where nothing does. */
   readonly operator?: (incoming: IncomingMessage, outgoing: ServerResponse) => void;
-  /** Told of every request that has ended, with the `traceparent` it came with; must neither wait nor throw. */
-  readonly onRecord?: (record: UsageRecord, traceparent: string | null) => void;
+  /** Told of every request that has ended; must neither wait nor throw. */
+  readonly onRecord?: (record: UsageRecord, seen: Seen) => void;
 }
 
 /** Thrown for limits that cannot be meant, with everything that is wrong with them. */
@@ -47,6 +48,17 @@ export class BadLimits extends Error {
   constructor(problems: readonly string[]) {
     super(problems.join('\n'));
   }
+}
+
+/** What the gateway knew of a request besides its record, for whoever watches: in memory, and nowhere else. */
+export interface Seen {
+  readonly traceparent: string | null;
+  /** The client's, as far as it can be believed. */
+  readonly address: string;
+  /** Had one of its limits less than a fifth left? Null when it had none, or was not admitted. */
+  readonly isNearLimit: boolean | null;
+  /** The last bytes of what the client wrote; null when there were none. */
+  readonly tail: Buffer | null;
 }
 
 export interface Gateway {
@@ -143,7 +155,13 @@ export function createGateway(options: GatewayOptions): Gateway {
       const served = open.remove(life);
       if (retired.length > 0 && retired.includes(served)) closeIfUnused(served);
       if (open.count() === 0) onIdle?.();
-      options.onRecord?.(record, life.incoming.headers['traceparent']?.toString() ?? null);
+      options.onRecord?.(record, {
+        traceparent: life.incoming.headers['traceparent']?.toString() ?? null,
+        address: life.address,
+        isNearLimit:
+          life.admitted && life.admitted.groups.length > 0 ? isNearLimit(life.admitted.groups, life.admitted.ahead) : null,
+        tail: life.tail,
+      });
     },
   });
   let current = door();

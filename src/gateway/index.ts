@@ -1,5 +1,5 @@
 export { authenticate } from './authenticate.ts';
-export { BadLimits, createGateway, type Gateway, type GatewayOptions } from './gateway.ts';
+export { BadLimits, createGateway, type Gateway, type GatewayOptions, type Seen } from './gateway.ts';
 export { CHARGE_TOKENS } from './limits/admitted.ts';
 export type { Limiter } from './limits/limiter.ts';
 export { createEndUserIds } from './tenants/end-user-id.ts';

@@ -41,6 +41,8 @@ export class Life {
   place: Place | null = null;
   /** What is known of the tokens; the relay's own progress while an answer streams. */
   progress: AnswerProgress | null = null;
+  /** The last bytes of what the client wrote, for signals of repetition; never kept beyond the request. */
+  tail: Buffer | null = null;
   requestBytes = 0;
   responseBytes = 0;
   firstContentUs: number | null = null;

@@ -12,6 +12,7 @@ import {
   type JsonScanner,
   type ScannedFields,
   type ScanProblem,
+  type Span,
 } from '#dialects';
 import { DeadlineExceeded } from './abort-reasons.ts';
 import { gatherBody } from './gather.ts';
@@ -101,7 +102,16 @@ function readBody(life: Life, tenants: Door['tenants'], scanner: JsonScanner, by
   const { endUser } = asked.value;
   life.endUser = endUser === null || life.caller === null ? null : tenants.endUserId(life.caller.organization, endUser);
   life.isStream = asked.value.isStream;
+  life.tail = tailOf(scanned.fields.get('messages') ?? scanned.fields.get('input'), bytes);
   return ok({ bytes, fields: scanned.fields, asked: asked.value });
+}
+
+/** Bytes of a prompt's end that are looked at for repetition. */
+const TAIL_BYTES = 1_024;
+
+/** A copy, so that it does not hold a body of megabytes. */
+function tailOf(span: Span | undefined, bytes: Buffer): Buffer | null {
+  return span === undefined ? null : Buffer.from(bytes.subarray(Math.max(span.start, span.end - TAIL_BYTES), span.end));
 }
 
 /** The conversation's id: from headers or body, and one only. */

@@ -35,6 +35,6 @@ export {
   type SubjectHash,
 } from './plan.ts';
 export type { LimitDefinition } from './rules.ts';
-export { tightestLimits, type LimitView, type TightestLimits } from './tightest.ts';
+export { isNearLimit, tightestLimits, type LimitView, type TightestLimits } from './tightest.ts';
 export { bindsNext, type BindsNext, type MeterState } from './binds-next.ts';
 export { mixAfter, type Mix } from './mix.ts';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { groupOf, perMinute, rateOf, ruleOf, scopeOf } from './meter-kit.fixture.ts';
 import { UNLIMITED } from './rate.ts';
-import { tightestLimits } from './tightest.ts';
+import { isNearLimit, tightestLimits } from './tightest.ts';
 
 test('of several limits on one thing, the client is told of the one that is nearest to its end', () => {
   const key = scopeOf(0, [ruleOf('rpm'), ruleOf('itpm', { measure: 'input_tokens' }), ruleOf('dry', { isDryRun: true })]);
@@ -26,4 +26,11 @@ test('of several limits on one thing, the client is told of the one that is near
 
 test('where nothing limits, nothing is told', () => {
   expect(tightestLimits([], new Float64Array())).toEqual({ requests: null, inputTokens: null, outputTokens: null, tokens: null });
+});
+
+test('a limit is near when less than a fifth of it is left; one that is not enforced, and places, never are', () => {
+  const scope = scopeOf(0, [ruleOf('rpm'), ruleOf('dry', { isDryRun: true }), ruleOf('places', { measure: 'concurrency' })]);
+  const groups = [groupOf(scope, 1, [perMinute(10), perMinute(10), rateOf({ kind: 'places', limit: 1 })])];
+  expect(isNearLimit(groups, Float64Array.of(48_000_000, 60_000_000, 1))).toBe(false);
+  expect(isNearLimit(groups, Float64Array.of(54_000_000, 0, 0))).toBe(true);
 });

@@ -53,6 +53,21 @@ export function tightestLimits(groups: readonly MeterGroup[], ahead: Float64Arra
   };
 }
 
+/** What a limit has left at least before it counts as near: a fifth, as operators warn. */
+const NEAR_SHARE = 0.2;
+
+/** Has any enforced limit less than a fifth left? @param ahead - flat states of the meters */
+export function isNearLimit(groups: readonly MeterGroup[], ahead: Float64Array): boolean {
+  let place = 0;
+  for (const { rates, scope } of groups)
+    for (let of = 0; of < rates.length; of++, place++) {
+      const rate = rates[of] as Rate;
+      if (rate.kind === RATE_KINDS.unlimited || rate.kind === RATE_KINDS.places || scope.rules[of]?.isDryRun) continue;
+      if (shareLeft(rate, ahead[place] as number) < NEAR_SHARE) return true;
+    }
+  return false;
+}
+
 interface Tight {
   readonly group: MeterGroup;
   readonly rule: Rule;
