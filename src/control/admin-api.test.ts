@@ -475,7 +475,6 @@ describe('the edge', () => {
   test('while the store is away every change is refused in words, and what needs no store is answered', async () => {
     const away = createBoundedStore({
       ask: () => Promise.reject(new StoreAway('connection refused to postgres://user:secret@host')),
-      watch: () => Promise.resolve(() => Promise.resolve()),
       close: () => Promise.resolve(),
       clock: createVirtualClock(),
       timeoutMs: 1_000,

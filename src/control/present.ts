@@ -92,6 +92,8 @@ function fieldsOf(object: TenantObject): object {
         ...of,
         subject,
         rule,
+        when: object.when ?? null,
+        proposes: object.proposes ?? null,
         status,
         signals,
         occurrences,

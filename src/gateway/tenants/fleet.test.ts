@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, expect, test, vi } from 'vitest';
+import type { TenantObject } from '#contracts/tenancy';
 import { createSystemClock, createSystemRandom } from '#runtime';
 import { sampleKey, sampleOrganization, sampleWorkspace } from '#contracts/tenancy-kit.fixture';
 import { awaitAcknowledged, connectControlStore, newKey, openControlStore, StoreAway } from '#storage';
@@ -61,7 +62,7 @@ test.skipIf(url === undefined)(
     const members = await Promise.all(['one', 'two', 'three'].map((name) => join(name, schema)));
     expect(members.filter(({ tenants }) => tenants.isNew)).toHaveLength(1);
     const admin = await openControlStore({ kind: 'postgres', url: url ?? '', schema });
-    const commit = async (...change: Parameters<typeof changeOf>): Promise<number> => {
+    const commit = async (...change: readonly (readonly [TenantObject, number])[]): Promise<number> => {
       const answer = await admin.commit(changeOf(...change));
       if (answer.kind !== 'committed') throw new Error(`conflict on ${answer.id}`);
       return answer.commit;

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Key, Organization, TenantObject } from '#contracts/tenancy';
 import { sampleKey, sampleOrganization } from '#contracts/tenancy-kit.fixture';
-import type { AuditDraft, ControlChange, ControlStore } from '../control-port.ts';
+import type { AuditDraft, ControlChange, ControlStore, Versioned } from '../control-port.ts';
 import type { SqlDatabase } from '../sql/sql.ts';
 
 export interface OpenedForTest {
@@ -101,7 +101,7 @@ export function describeControlStore(name: string, open: () => Promise<OpenedFor
       await committed(put(mine, ...ids.map((id) => [sampleKey({ id, organization: mine }), 0] as const), [keyOf(theirs, 1), 0]));
       const seen: string[] = [];
       for (let after: string | null = null; ;) {
-        const page = await store.list({ kind: 'key', organization: mine, after, max: 4 });
+        const page: readonly Versioned<Key>[] = await store.list({ kind: 'key', organization: mine, after, max: 4 });
         seen.push(...page.map(({ object }) => object.id));
         if (page.length < 4) break;
         after = page.at(-1)?.object.id ?? null;
