@@ -153,6 +153,10 @@ const abuseCase = z.strictObject({
   subject: subjectSchema,
   /** The rule, or what else opened it. */
   rule: z.string().max(64),
+  /** The rule's expression when it fired last: reviews measure that, and nothing of a rule that was changed since. */
+  when: z.string().max(500).optional(),
+  /** What the rule asks for and may not do by itself; absent when nothing is left for a person to decide. */
+  proposes: z.enum(RUNGS).optional(),
   status: z.enum(['open', 'closed']),
   signals: z.record(z.string().max(64), z.number()),
   occurrences: z.int().min(1),
