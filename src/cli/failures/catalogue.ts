@@ -11,6 +11,7 @@ import { stopInStream } from './entries/a14-stop-in-stream.ts';
 import { mixUp } from './entries/a15-mix-up.ts';
 import { framing } from './entries/a16-framing.ts';
 import { translation } from './entries/a17-translation.ts';
+import { limitsFrozen } from './entries/b01-limits-frozen.ts';
 import { backpressure } from './entries/b06-backpressure.ts';
 import { retryAmplification } from './entries/b07-retry-amplification.ts';
 import { usageOnce } from './entries/b08-usage-once.ts';
@@ -33,6 +34,7 @@ export const FAILURES: readonly FailureEntry[] = [
   mixUp,
   framing,
   translation,
+  limitsFrozen,
   backpressure,
   retryAmplification,
   usageOnce,

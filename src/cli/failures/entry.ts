@@ -4,7 +4,19 @@ import type { Lab } from './kit/lab.ts';
 export interface FailureEntry {
   /** The catalogue's own name, never used for anything else: `A8`. */
   readonly id: string;
-  readonly component: 'replica' | 'stream' | 'client' | 'gateway' | 'dialect' | 'retries' | 'usage' | 'logs' | 'configuration';
+  readonly component:
+    | 'replica'
+    | 'stream'
+    | 'client'
+    | 'gateway'
+    | 'dialect'
+    | 'retries'
+    | 'limits'
+    | 'keys'
+    | 'tenants'
+    | 'usage'
+    | 'logs'
+    | 'configuration';
   readonly failure: string;
   readonly effect: string;
   /** How it would be known: which metric, record or log line. */

@@ -31,13 +31,10 @@ export const usageOnce: FailureEntry = {
       if (call.number % 5 === 0) sendJson(call, 500, errorBody('api_error'));
       else answer(call, ['counted']);
     });
-    const config = {
-      ...configOf(
-        { harbor: { dialect: 'anthropic', replicas: [replica.url, replica.url] } },
-        { attempts: { budget_ratio: 1 }, journal: { sync_ms: SYNC_MS } },
-      ),
-      stores: { control: 'embedded' },
-    };
+    const config = configOf(
+      { harbor: { dialect: 'anthropic', replicas: [replica.url, replica.url] } },
+      { stores: { control: 'embedded' }, attempts: { budget_ratio: 1 }, journal: { sync_ms: SYNC_MS } },
+    );
     const elapsed = startStopwatch();
     const safe = new Set<string>();
     let sent = 0;

@@ -30,7 +30,7 @@ export interface AskOptions {
   readonly port: number;
   readonly path: string;
   readonly key?: string;
-  readonly method?: 'POST' | 'GET';
+  readonly method?: 'POST' | 'GET' | 'PATCH' | 'PUT';
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: object | string | Buffer;
   readonly boundMs?: number;

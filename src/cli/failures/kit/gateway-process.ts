@@ -5,7 +5,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { UsageRecord } from '#contracts/record';
 import { createDiskFiles, createJournalReader } from '#storage';
-import { ask, type ClientAnswer } from './client.ts';
+import { ask, type AskOptions, type ClientAnswer } from './client.ts';
 import { readMetrics, type Scrape } from './metrics-text.ts';
 import { startStopwatch } from './stopwatch.ts';
 
@@ -19,8 +19,9 @@ export interface GatewayUnderTest {
   metrics(): Promise<Scrape>;
   /** What its journal holds. */
   records(): Promise<readonly UsageRecord[]>;
-  /** Asks an operator path. */
-  operator(path: string): Promise<ClientAnswer>;
+  readonly adminKey: string;
+  /** Asks an operator path, with its first admin key unless another is given. */
+  operator(path: string, more?: Pick<AskOptions, 'method' | 'body' | 'key'>): Promise<ClientAnswer>;
   /** What it has logged, and printed. */
   log(): string;
   kill(signal: 'SIGTERM' | 'SIGKILL'): void;
@@ -35,6 +36,13 @@ export interface GatewayStart {
   /** Where its data are, and its configuration is written. */
   readonly directory: string;
   readonly environment?: Readonly<Record<string, string>>;
+  /** Of the first tenants, where another gateway of the same control store has made them. */
+  readonly keys?: FirstKeys;
+}
+
+export interface FirstKeys {
+  readonly key: string;
+  readonly adminKey: string;
 }
 
 export type Started =
@@ -51,7 +59,7 @@ const START_MS_MAX = 20_000;
 const LOG_CHARACTERS_MAX = 4 * 1024 * 1024;
 
 /** Starts `plimsoll serve` in a process of its own; resolves when it serves, or has ended. */
-export async function startGatewayProcess({ config, directory, environment }: GatewayStart): Promise<Started> {
+export async function startGatewayProcess({ config, directory, environment, keys }: GatewayStart): Promise<Started> {
   mkdirSync(directory, { recursive: true });
   const configFile = path.join(directory, 'plimsoll.yaml');
   const dataDirectory = path.join(directory, 'data');
@@ -99,12 +107,27 @@ export async function startGatewayProcess({ config, directory, environment }: Ga
   if (first === null) return { kind: 'refused', exitCode: (await exit).code, said };
   return {
     kind: 'serving',
-    gateway: watch(child, { port: Number(new URL(first.url).port), dataDirectory, exit, log: () => said }),
+    gateway: watch(child, {
+      port: Number(new URL(first.url).port),
+      keys: keys ?? readFirstKeys(dataDirectory),
+      dataDirectory,
+      exit,
+      log: () => said,
+    }),
   };
+}
+
+function readFirstKeys(dataDirectory: string): FirstKeys {
+  const read = JSON.parse(readFileSync(path.join(dataDirectory, 'first-keys.json'), 'utf8')) as {
+    readonly api_key: string;
+    readonly admin_key: string;
+  };
+  return { key: read.api_key, adminKey: read.admin_key };
 }
 
 interface Watched {
   readonly port: number;
+  readonly keys: FirstKeys;
   readonly dataDirectory: string;
   readonly exit: GatewayUnderTest['exit'];
   readonly log: () => string;
@@ -112,16 +135,12 @@ interface Watched {
 
 const STOP_MS_MAX = 3_000;
 
-function watch(child: ChildProcess, { port, dataDirectory, exit, log }: Watched): GatewayUnderTest {
-  const keys = JSON.parse(readFileSync(path.join(dataDirectory, 'first-keys.json'), 'utf8')) as {
-    readonly api_key: string;
-    readonly admin_key: string;
-  };
-  const operator = (route: string): Promise<ClientAnswer> =>
-    ask({ port, path: route, method: 'GET', key: keys.admin_key, boundMs: 5_000 }).answer;
+function watch(child: ChildProcess, { port, keys, dataDirectory, exit, log }: Watched): GatewayUnderTest {
+  const operator: GatewayUnderTest['operator'] = (route, more = {}) =>
+    ask({ port, path: route, method: 'GET', key: keys.adminKey, boundMs: 8_000, ...more }).answer;
   return {
     port,
-    key: keys.api_key,
+    ...keys,
     dataDirectory,
     pid: child.pid ?? 0,
     metrics: async () => readMetrics((await operator('/metrics')).body),

@@ -7,7 +7,7 @@ import { createDraw } from '#core/simulation';
 import { NotProvoked } from '../entry.ts';
 import type { ReplicaDialect } from './answers.ts';
 import { ask, type AskOptions, type Asking } from './client.ts';
-import type { GatewayUnderTest, StartGateway, Started } from './gateway-process.ts';
+import type { FirstKeys, GatewayUnderTest, StartGateway, Started } from './gateway-process.ts';
 import { seedTenants } from './seed-tenants.ts';
 import { startScriptedReplica, type Behavior, type ScriptedReplica } from './scripted-replica.ts';
 import { until } from './stopwatch.ts';
@@ -24,7 +24,12 @@ export interface Lab {
     readonly config: object | string;
     readonly name?: string;
     readonly environment?: Readonly<Record<string, string>>;
+    readonly keys?: FirstKeys;
   }): Promise<Started>;
+  /** Where an entry's other servers keep their files. */
+  readonly directory: string;
+  /** Closes it after the gateways; at once when the lab is closed already. */
+  keep<T extends { close(): Promise<void> }>(starting: Promise<T>): Promise<T>;
   /** Waits for a gateway's journal to hold this many records, and reads it. */
   records(gateway: GatewayUnderTest, count: number): Promise<readonly UsageRecord[]>;
 }
@@ -32,8 +37,14 @@ export interface Lab {
 export interface Setting {
   readonly pools: Readonly<Record<string, PoolSetting>>;
   /** The rest of the configuration, as in its file. */
-  readonly config?: object;
+  readonly config?: PartialConfig;
   readonly name?: string;
+}
+
+/** As in its file. */
+export interface PartialConfig {
+  readonly stores?: { readonly control?: string; readonly limits?: string };
+  readonly [section: string]: unknown;
 }
 
 interface PoolSetting {
@@ -57,12 +68,14 @@ export async function openLab(options: {
   const own = await mkdtemp(path.join(directory, 'lab-'));
   const gateways: GatewayUnderTest[] = [];
   const replicas: ScriptedReplica[] = [];
+  const kept: { close(): Promise<void> }[] = [];
   let isClosed = false;
 
-  const tryGateway: Lab['tryGateway'] = async ({ config, name = 'gateway', environment = {} }) => {
+  const tryGateway: Lab['tryGateway'] = async ({ config, name = 'gateway', ...more }) => {
     const home = path.join(own, name);
-    await seedTenants(path.join(home, 'data'));
-    const started = await startGateway({ config, directory: home, environment });
+    // A gateway with a store of its own makes its first tenants itself.
+    if (!hasStore(config)) await seedTenants(path.join(home, 'data'));
+    const started = await startGateway({ config, directory: home, ...more });
     if (started.kind === 'serving') {
       gateways.push(started.gateway);
       if (isClosed) await started.gateway.stop();
@@ -72,7 +85,14 @@ export async function openLab(options: {
 
   return {
     draw: createDraw(seed),
+    directory: own,
     tryGateway,
+    async keep(starting) {
+      const thing = await starting;
+      kept.push(thing);
+      if (isClosed) await thing.close();
+      return thing;
+    },
     async replica(behave) {
       const replica = await startScriptedReplica(behave);
       replicas.push(replica);
@@ -90,7 +110,7 @@ export async function openLab(options: {
     async close() {
       isClosed = true;
       await Promise.all(gateways.map((gateway) => gateway.stop()));
-      await Promise.all(replicas.map((replica) => replica.close()));
+      await Promise.all([...replicas, ...kept].map((one) => one.close()));
       await rm(own, { recursive: true, force: true });
     },
   };
@@ -98,10 +118,11 @@ export async function openLab(options: {
 
 const RECORDS_MS_MAX = 2_000;
 
-export function configOf(pools: Setting['pools'], config: object): object {
+export function configOf(pools: Setting['pools'], config: PartialConfig): object {
   return {
-    ...NO_STORE,
+    ...(config.stores?.control === undefined ? NO_STORE : {}),
     ...config,
+    stores: { ...NO_STORE.stores, ...config.stores },
     listen: { port: 0 },
     pools: Object.entries(pools).map(([id, { dialect, replicas }]) => ({
       id,
@@ -111,6 +132,9 @@ export function configOf(pools: Setting['pools'], config: object): object {
     models: Object.keys(pools).map((id) => ({ id, serve: [{ pool: id }] })),
   };
 }
+
+const hasStore = (config: object | string): boolean =>
+  typeof config === 'object' && (config as PartialConfig).stores?.control !== NO_STORE.stores.control;
 
 /** A directory for the labs of one run, and its end. */
 export async function makeLabDirectory(): Promise<{ readonly directory: string; remove(): Promise<void> }> {

@@ -59,6 +59,7 @@ async function startProxy(
     gateway: {
       port: (server.address() as AddressInfo).port,
       key: 'any',
+      adminKey: 'any',
       dataDirectory: directory,
       pid: 0,
       metrics: () => Promise.resolve(readMetrics('')),
