@@ -116,7 +116,7 @@ class FleetLimits implements LimitStore {
     if (here !== null) return here;
     const { breaker } = this.#link;
     if (breaker.kind !== 'closed') return this.#takeApart(request, rows, breaker.sinceUs, nowUs);
-    const asking = this.#ask(request, rows, nowUs).finally(() => this.#asking.delete(request.id));
+    const asking = this.#ask(request, rows, nowUs);
     this.#asking.set(request.id, asking);
     return asking;
   }
@@ -223,6 +223,7 @@ class FleetLimits implements LimitStore {
       answered();
       this.#hearLate(late, rows, costs, sentAtUs);
     });
+    this.#asking.delete(request.id);
     const nowUs = this.#clock.nowUs();
     if (reply === null) {
       const { breaker } = this.#link;
@@ -371,7 +372,7 @@ class FleetLimits implements LimitStore {
   }
 
   #markPlaces(row: SubjectRow): void {
-    const isHolding = (counts: Float64Array): boolean => counts.some((count) => count > 0);
+    const isHolding = (counts: readonly number[]): boolean => counts.some((count) => count > 0);
     if (!isHolding(row.allotted) && !isHolding(row.inUse) && !row.arePlacesStale && !row.isOwing) return;
     row.arePlacesStale ||= isHolding(row.allotted) || isHolding(row.inUse);
     this.#outbox.note(row, 'soon');

@@ -36,31 +36,31 @@ export class SubjectRow {
   group: MeterGroup;
   readonly #leases: Leases;
   /** Unspent units, and until when they may be spent. Two shares of each meter, so that a new one need not shorten the old. */
-  readonly #old: Float64Array;
-  readonly #oldUntilUs: Float64Array;
-  readonly #new: Float64Array;
-  readonly #newUntilUs: Float64Array;
+  readonly #old: number[];
+  readonly #oldUntilUs: number[];
+  readonly #new: number[];
+  readonly #newUntilUs: number[];
   /** Of places: used by requests; held at the store, free ones included; asked for and not answered yet. */
-  readonly inUse: Float64Array;
-  readonly allotted: Float64Array;
-  readonly asking: Float64Array;
+  readonly inUse: number[];
+  readonly allotted: number[];
+  readonly asking: number[];
   /** Until when the store remembers the places that are free here. */
   placesUntilUs = 0;
   /** Does the store think of another number of places than is held? */
   arePlacesStale = false;
   /** State of each meter as last heard, and when. */
-  readonly #known: Float64Array;
+  readonly #known: number[];
   #knownAtUs = 0;
   /** Signed units to settle, flat within the group; and since when the oldest of them was charged. */
-  readonly owed: Float64Array;
+  readonly owed: number[];
   isOwing = false;
   owedSinceUs = 0;
   /** What was taken of this gateway's own part while the store is away; of which absence. */
-  readonly #apart: Float64Array;
-  readonly #apartAtUs: Float64Array;
+  readonly #apart: number[];
+  readonly #apartAtUs: number[];
   #apartSinceUs = -1;
-  readonly #units: Float64Array;
-  readonly #unitsBefore: Float64Array;
+  readonly #units: number[];
+  readonly #unitsBefore: number[];
   #asks = 0;
   #asksBefore = 0;
   #demandSinceUs: number;
@@ -72,7 +72,8 @@ export class SubjectRow {
 
   constructor(group: MeterGroup, leases: Leases, nowUs: number) {
     const count = group.rates.length;
-    const numbers = (): Float64Array => new Float64Array(count);
+    // Plain arrays: there are many rows, and small typed arrays are three times as large.
+    const numbers = (): number[] => new Array<number>(count).fill(0);
     this.group = group;
     this.#leases = leases;
     [this.#old, this.#oldUntilUs, this.#new, this.#newUntilUs] = [numbers(), numbers(), numbers(), numbers()];

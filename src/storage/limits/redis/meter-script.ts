@@ -6,12 +6,13 @@
  * longer: what a meter holds is moved to the new time. One that leaps forward refills at most what a meter can hold.
  *
  * What a field of a subject's hash holds, by the kind of its meter:
- * - `r ahead at burst shrink`: a rate. Ticks ahead of the clock at `at` (µs), under a burst of so many ticks. While `shrink` is in
- *   force, shares taken in advance may still be spent, up to a lease after they were charged: everything is then held to the burst
- *   less a lease's refill, so that what is spent late still conforms to the whole burst (the cell delay variation of I.371). It
- *   ends when the meter has been full for a lease.
- * - `d count period`, `m count period`: units counted in a UTC day or month.
- * - `p gateway count expires …`: places, as each gateway holds them until `expires` (µs).
+ * - a rate: the byte 1 and the doubles *ahead, at, burst, shrink*: ticks ahead of the clock at `at` (µs), under a burst of so many
+ *   ticks. While `shrink` is in force, shares taken in advance may still be spent, up to a lease after they were charged:
+ *   everything is then held to the burst less a lease's refill, so that what is spent late still conforms to the whole burst
+ *   (the cell delay variation of I.371). It ends when the meter has been full for a lease.
+ * - a day or month: the byte 2 or 3 and the doubles *count, period*: units counted in a UTC day or month.
+ * - places: the text *gateway count expires …*: as each gateway holds them, until `expires` (µs).
+ * Doubles as they are: written as text they cost a quarter of the script.
  *
  * Source: GCRA, ITU-T I.371; civil dates by H. Hinnant, "chrono-compatible low-level date algorithms".
  */
@@ -28,6 +29,7 @@ local step, memory_ms, lease_us, places_lease_us, gateways, age_us, groups, curs
 
 local DAY_US = 86400000000
 local PLACE_WAIT_US = 1000000
+local KEEP_MS = 10000
 local floor, ceil, max, min = math.floor, math.ceil, math.max, math.min
 local UNLIMITED, RATE, DAY, MONTH, PLACES = 0, 1, 2, 3, 4
 
@@ -62,20 +64,20 @@ local function start_of(kind, period)
   return (kind == DAY and period or first_day_of(period)) * DAY_US
 end
 
+local function ahead_max(m) return m.burst_ticks + m.limit * m.per_unit end
 local function steps_of(m, ticks) return ceil(ticks / m.per_step) end
 
 -- Reading: what each meter holds now.
 
 local function read_rate(m, text)
-  m.ahead, m.shrink, m.shrunk_steps = 0, 0, 0
-  local ahead, at, burst, shrink = string.match(text, '^r (%d+) (%d+) (%d+) (%d+)$')
-  if not ahead then return end
-  ahead, at, burst, shrink = tonumber(ahead), tonumber(at), tonumber(burst), tonumber(shrink)
+  if #text ~= 33 then return end
+  local kind, ahead, at, burst, shrink = struct.unpack('<Bdddd', text)
+  if kind ~= RATE then return end
   if burst ~= m.burst_ticks then
     -- Another limit than when this was written: the same share of the burst is used, rounded against the caller.
     ahead, shrink = ceil(ahead / burst * m.burst_ticks), ceil(shrink / burst * m.burst_ticks)
   end
-  ahead = min(ahead, m.ahead_max)
+  ahead = min(ahead, ahead_max(m))
   if now < at then m.is_moved, at = true, now end
   local passed = floor((now - at) / m.step_us)
   m.ahead = max(0, ahead - passed * m.per_step)
@@ -86,12 +88,11 @@ local function read_rate(m, text)
 end
 
 local function read_count(m, text)
-  m.ahead, m.period = 0, period_of(m.kind, now)
-  local count, period = string.match(text, m.kind == DAY and '^d (%d+) (%d+)$' or '^m (%d+) (%d+)$')
-  if not count then return end
-  period = tonumber(period)
-  if period < m.period then return end
-  m.ahead = tonumber(count)
+  m.period = period_of(m.kind, now)
+  if #text ~= 17 then return end
+  local kind, count, period = struct.unpack('<Bdd', text)
+  if kind ~= m.kind or period < m.period then return end
+  m.ahead = count
   if period > m.period then
     -- The clock stepped back over midnight: it goes on counting where it was. Further back, it was the leap that was wrong.
     if start_of(m.kind, period) - now <= DAY_US then m.period = period else m.is_moved = true end
@@ -99,27 +100,24 @@ local function read_count(m, text)
 end
 
 local function read_places(m, text)
-  m.others, m.own, m.ahead = {}, 0, 0
+  m.others = {}
   for name, count, expires in string.gmatch(text, '(%S+) (%d+) (%d+)') do
     count, expires = tonumber(count), tonumber(expires)
     if expires > now + places_lease_us then m.is_moved, expires = true, now + places_lease_us end
     if expires > now then
       m.ahead = m.ahead + count
       if name == gateway then m.own = count
-      else m.others[#m.others + 1] = string.format('%s %.0f %.0f', name, count, expires) end
+      else m.others[#m.others + 1] = string.format('%s %d %d', name, count, expires) end
     end
   end
 end
 
 local function read(m, text)
   text = text or ''
-  if m.kind == RATE then
-    m.burst_ticks = m.burst * m.per_unit
-    m.ahead_max = m.burst_ticks + m.limit * m.per_unit
-    read_rate(m, text)
+  if m.kind == RATE then read_rate(m, text)
   elseif m.kind == DAY or m.kind == MONTH then read_count(m, text)
   elseif m.kind == PLACES then read_places(m, text)
-  else m.ahead = 0 end
+  end
 end
 
 -- Deciding: µs until a meter takes what is asked; 0 when it does now, -1 when it never can.
@@ -155,8 +153,8 @@ local function add(m, units)
   if units == 0 or m.kind == UNLIMITED then return end
   m.is_changed = true
   if m.kind == RATE then
-    local most = ceil(m.ahead_max / m.per_unit)
-    m.ahead = min(m.ahead_max, max(0, m.ahead + max(-most, min(most, units)) * m.per_unit))
+    local most = ceil(ahead_max(m) / m.per_unit)
+    m.ahead = min(ahead_max(m), max(0, m.ahead + max(-most, min(most, units)) * m.per_unit))
   elseif m.kind == PLACES then
     local own = max(0, m.own + units)
     m.ahead, m.own = m.ahead + own - m.own, own
@@ -181,19 +179,18 @@ local function hand_out(m)
   add(m, m.granted)
 end
 
--- Writing: the text of a field, and for how many µs it means anything.
+-- Writing: the value of a field, and for how many µs it means anything.
 
 local function written(m)
   if m.kind == RATE then
-    return string.format('r %.0f %.0f %.0f %.0f', m.ahead, now - now % m.step_us, m.burst_ticks, m.shrink),
+    return struct.pack('<Bdddd', RATE, m.ahead, now - now % m.step_us, m.burst_ticks, m.shrink),
       (steps_of(m, m.ahead) + steps_of(m, m.shrink)) * m.step_us
   elseif m.kind == PLACES then
-    if m.own > 0 then m.others[#m.others + 1] = string.format('%s %.0f %.0f', gateway, m.own, now + places_lease_us) end
-    return 'p ' .. table.concat(m.others, ' '), places_lease_us
+    if m.own > 0 then m.others[#m.others + 1] = string.format('%s %d %d', gateway, m.own, now + places_lease_us) end
+    return table.concat(m.others, ' '), places_lease_us
   end
   -- A day more than its period, for a clock that steps back over its end.
-  return string.format('%s %.0f %.0f', m.kind == DAY and 'd' or 'm', m.ahead, m.period),
-    start_of(m.kind, m.period + 1) - now + DAY_US
+  return struct.pack('<Bdd', m.kind, m.ahead, m.period), start_of(m.kind, m.period + 1) - now + DAY_US
 end
 
 local function write(key, first, last, meters)
@@ -207,11 +204,10 @@ local function write(key, first, last, meters)
     end
   end
   if #pairs_of == 0 then return end
-  local is_new = redis.call('PTTL', key) < 0
   redis.call('HSET', key, unpack(pairs_of))
-  local life_ms = string.format('%.0f', ceil(life_us / 1000) + 1000)
-  -- Other fields of the hash may live longer.
-  if is_new then redis.call('PEXPIRE', key, life_ms) else redis.call('PEXPIRE', key, life_ms, 'GT') end
+  -- Other fields of the hash may live longer; and a while more than is needed, so that most writes need not say so again.
+  local life_ms = ceil(life_us / 1000) + 1000
+  if redis.call('PTTL', key) < life_ms then redis.call('PEXPIRE', key, string.format('%d', life_ms + KEEP_MS)) end
 end
 
 local last_of = {}
@@ -228,11 +224,15 @@ local first = 1
 for group = 1, groups do
   local texts = redis.call('HMGET', KEYS[group], unpack(ARGV, 4 + first, 4 + last_of[group]))
   for place = first, last_of[group] do
-    local m = { granted = 0 }
-    local flags
-    m.kind, flags, m.limit, m.burst, m.step_us, m.per_step, m.per_unit, m.cost, m.wish, cursor =
-      struct.unpack('<ddddddddd', numbers, cursor)
-    m.is_dry, m.is_metered = flags % 2 == 1, flags >= 2
+    local kind, flags, limit, burst, step_us, per_step, per_unit, cost, wish
+    kind, flags, limit, burst, step_us, per_step, per_unit, cost, wish, cursor = struct.unpack('<ddddddddd', numbers, cursor)
+    -- All that a meter may hold, so that the table is made once and does not grow.
+    local m = {
+      kind = kind, is_dry = flags % 2 == 1, is_metered = flags >= 2, limit = limit, burst = burst,
+      step_us = step_us, per_step = per_step, per_unit = per_unit, cost = cost, wish = wish,
+      burst_ticks = burst * per_unit, ahead = 0, shrink = 0, shrunk_steps = 0, granted = 0,
+      is_changed = false, is_moved = false, is_dry_refusal = false, period = 0, own = 0, others = false,
+    }
     read(m, texts[place - first + 1])
     meters[place] = m
   end
@@ -264,7 +264,7 @@ elseif what == 'hold' then
 elseif what == 'settle' then
   local memory = KEYS[groups + 1]
   if tonumber(redis.call('GET', memory) or 0) < step then
-    redis.call('SET', memory, string.format('%.0f', step), 'PX', string.format('%.0f', memory_ms))
+    redis.call('SET', memory, string.format('%d', step), 'PX', string.format('%d', memory_ms))
     for place = 1, total do add(meters[place], meters[place].cost) end
   end
 end
@@ -295,10 +295,10 @@ if not now then
 end
 local life_us = tonumber(ARGV[3])
 local is_known = redis.call('ZSCORE', KEYS[1], ARGV[2]) and 1 or 0
-redis.call('ZADD', KEYS[1], string.format('%.0f', now), ARGV[2])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('(%.0f', now - life_us))
+redis.call('ZADD', KEYS[1], string.format('%d', now), ARGV[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('(%d', now - life_us))
 -- Beats of a clock that has stepped back since.
-redis.call('ZREMRANGEBYSCORE', KEYS[1], string.format('(%.0f', now), '+inf')
-redis.call('PEXPIRE', KEYS[1], string.format('%.0f', life_us / 1000 + 1000))
+redis.call('ZREMRANGEBYSCORE', KEYS[1], string.format('(%d', now), '+inf')
+redis.call('PEXPIRE', KEYS[1], string.format('%d', life_us / 1000 + 1000))
 return { redis.call('ZCARD', KEYS[1]), is_known }
 `;

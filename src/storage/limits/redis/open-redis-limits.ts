@@ -2,7 +2,7 @@ import { Cluster, type Redis } from 'ioredis';
 import type { Clock, Random } from '#contracts/clock';
 import { err, ok, type Result } from '#core/kernel';
 import { probeGroup } from '../probe.ts';
-import type { SharedLimits, SharedOperation } from '../shared-limits.ts';
+import type { SharedLimits } from '../shared-limits.ts';
 import { createClient, createNode, reasonOf, type RedisClient } from './connect.ts';
 import { BEAT_SCRIPT, METER_SCRIPT } from './meter-script.ts';
 import { createPacker, GATEWAYS_KEY, groupKey, memoryKey, unpackReply } from './pack.ts';
@@ -68,12 +68,14 @@ function createRedisLimits(client: RedisClient, place: RedisPlace, options: Redi
   const pack = createPacker();
   const now = (): string => (options.serverTimeUs ? String(options.serverTimeUs()) : '');
   return {
-    async send(operation) {
+    send(operation) {
       const keys = operation.groups.map(groupKey);
       if (operation.what === 'settle') keys.push(memoryKey(operation.groups[0]?.tenant ?? '', operation.id));
-      const args = [operation.what, now(), operation.gateway, pack(operation), ...ruleIds(operation)];
-      const answer = await runner.evaluate(meters, keys, args);
-      return answer.kind === 'done' ? unpackReply(answer.reply, operation.units.length) : answer;
+      const args = [operation.what, now(), operation.gateway, pack(operation)];
+      for (const { scope } of operation.groups) for (const { id } of scope.rules) args.push(id);
+      return runner
+        .evaluate(meters, keys, args)
+        .then((answer) => (answer.kind === 'done' ? unpackReply(answer.reply, operation.units.length) : answer));
     },
     async beat(gateway, lifeMs) {
       const answer = await runner.evaluate(beats, [GATEWAYS_KEY], [now(), gateway, String(lifeMs * 1000)]);
@@ -99,9 +101,6 @@ function createRedisLimits(client: RedisClient, place: RedisPlace, options: Redi
     },
   };
 }
-
-const ruleIds = ({ groups }: SharedOperation): readonly string[] =>
-  groups.flatMap(({ scope, rates }) => rates.map((_, at) => scope.rules[at]?.id ?? `-${at}`));
 
 /** What the first node that answers says of itself: whether it is a cluster decides how to talk to it at all. */
 async function lookAtFirst(place: RedisPlace): Promise<RefuseToStart | null> {

@@ -19,7 +19,7 @@ export interface RefuseToStart {
   readonly message: string;
 }
 
-/** PEXPIRE … GT, and effects rather than scripts to the replicas. */
+/** What is tested; it sends what a script did, not the script, to its replicas. */
 const MAJOR_MIN = 7;
 
 /**

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { Cluster } from 'ioredis';
 import { reasonOf, type RedisClient } from './connect.ts';
 
 export interface Script {
@@ -28,28 +29,29 @@ export interface ScriptRunner {
  * some proxies block it. Where even EVALSHA is refused, every script is sent whole.
  */
 export function createScriptRunner(client: RedisClient): ScriptRunner {
+  const together = createCork(client);
   let [operations, sentAnew, isSentWhole] = [0, 0, false];
   const whole = (script: Script, keys: readonly string[], args: readonly (string | Buffer)[]): Promise<unknown> => {
     operations += 1;
     return client.eval(script.text, keys.length, ...keys, ...args);
   };
+  const failed = (error: unknown): Evaluated => ({ kind: 'failed', because: reasonOf(error) });
+  const answered = (reply: unknown): Evaluated => ({ kind: 'done', reply });
   return {
-    async evaluate(script, keys, args) {
-      try {
-        if (isSentWhole) return { kind: 'done', reply: await whole(script, keys, args) };
-        try {
-          operations += 1;
-          return { kind: 'done', reply: await client.evalsha(script.sha, keys.length, ...keys, ...args) };
-        } catch (error) {
+    evaluate(script, keys, args) {
+      together();
+      if (isSentWhole) return whole(script, keys, args).then(answered, failed);
+      operations += 1;
+      return client
+        .evalsha(script.sha, keys.length, ...keys, ...args)
+        .then(answered)
+        .catch((error: unknown) => {
           const message = error instanceof Error ? error.message : '';
           if (message.startsWith('NOSCRIPT')) sentAnew += 1;
           else if (/unknown command|NOPERM|not allowed|disabled/i.test(message)) isSentWhole = true;
-          else throw error;
-          return { kind: 'done', reply: await whole(script, keys, args) };
-        }
-      } catch (error) {
-        return { kind: 'failed', because: reasonOf(error) };
-      }
+          else return failed(error);
+          return whole(script, keys, args).then(answered, failed);
+        });
     },
     get operations() {
       return operations;
@@ -60,5 +62,21 @@ export function createScriptRunner(client: RedisClient): ScriptRunner {
     get isSentWhole() {
       return isSentWhole;
     },
+  };
+}
+
+/** What is sent in one turn of the event loop leaves in one write: a system call costs more than a command. */
+function createCork(client: RedisClient): () => void {
+  if (client instanceof Cluster) return () => undefined;
+  let corked: typeof client.stream | null = null;
+  return () => {
+    const { stream } = client;
+    if (corked !== null || stream === undefined) return;
+    corked = stream;
+    stream.cork();
+    process.nextTick(() => {
+      corked = null;
+      stream.uncork();
+    });
   };
 }
