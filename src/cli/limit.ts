@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { bodyOf } from './admin-client.ts';
 import { finish, type CommonOptions } from './key/run.ts';
+import { registerPromotions } from './limit/promotions.ts';
 import { registerRulesTest } from './limit/rules-test.ts';
 import { renderTable } from './table.ts';
 
@@ -33,6 +34,7 @@ export function registerLimit(program: Command): void {
     },
   );
   registerRulesTest(rules);
+  registerPromotions(limit);
 }
 
 const rule = z.object({

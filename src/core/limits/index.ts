@@ -38,3 +38,4 @@ export type { LimitDefinition } from './rules.ts';
 export { isNearLimit, tightestLimits, type LimitView, type TightestLimits } from './tightest.ts';
 export { bindsNext, type BindsNext, type MeterState } from './binds-next.ts';
 export { mixAfter, type Mix } from './mix.ts';
+export { promotionOf, type Promotion, type PromotionFacts } from './promotion.ts';
