@@ -30,6 +30,7 @@ import { awaitAcknowledged, createJournal, DirectoryInUse, hashKey, newKey, Stor
 import { startUsageFlow, type UsageFlow } from '#worker';
 import { CannotStart, createEngineFactory, type EngineParts } from './create-engines.ts';
 import { withDefaultModels } from './default-models.ts';
+import { gatewayId } from './gateway-id.ts';
 import { printBanner } from './banner.ts';
 import { createLimitViews } from './limit-views.ts';
 import { registerLimitMetrics } from './limit-metrics.ts';
@@ -100,7 +101,7 @@ async function serve(options: ServeOptions, environment: Environment, version: s
     pepper,
     clock,
     random,
-    gateway: { id: journal.id, name: `${hostname()}:${config.listen.port}` },
+    gateway: { id: gatewayId(dataDirectory, random), name: `${hostname()}:${config.listen.port}` },
     onEvent: ({ level, message }) => log[level](message),
   });
   const { firstKeysPath, isNew } = tenants;
