@@ -2,7 +2,7 @@ import type { Clock, Random } from '#contracts/clock';
 import { compileRate, type MeterGroup, type Rate, type RateSpec, type Rule, type Scope } from '#core/limits';
 
 /** The first moment of every test: a noon, in µs since 1970. */
-export const NOON_US = Date.UTC(2026, 5, 15, 12) * 1000;
+const NOON_US = Date.UTC(2026, 5, 15, 12) * 1000;
 
 /** A clock that moves only when told to; its wall follows, and may be stepped. */
 export interface TestClock extends Clock {

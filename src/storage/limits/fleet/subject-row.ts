@@ -73,7 +73,7 @@ export class SubjectRow {
   constructor(group: MeterGroup, leases: Leases, nowUs: number) {
     const count = group.rates.length;
     // Plain arrays: there are many rows, and small typed arrays are three times as large.
-    const numbers = (): number[] => new Array<number>(count).fill(0);
+    const numbers = (): number[] => Array.from({ length: count }, () => 0);
     this.group = group;
     this.#leases = leases;
     [this.#old, this.#oldUntilUs, this.#new, this.#newUntilUs] = [numbers(), numbers(), numbers(), numbers()];
