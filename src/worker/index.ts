@@ -11,6 +11,7 @@ export {
   type AbuseStatus,
   type AbuseWatch,
   type AbuseWatchOptions,
+  type Seen,
   type SubjectSignals,
 } from './abuse/abuse-watch.ts';
 export { BadAbuseRules, compiledRules, rulesInForce } from './abuse/rules-in-force.ts';

@@ -16,24 +16,25 @@ import { parseAddress } from '#core/addresses';
 import { type ControlStore, StoreAway, type Versioned } from '#storage';
 import { createCaseFiler, type FilerStatus } from './case-filer.ts';
 import { createCaseLedger } from './case-ledger.ts';
+import { lastTextOf } from './last-text.ts';
 import { createRuleBench, type RuleBench, type RuleCounts } from './rule-bench.ts';
 import { compiledRules, rulesInForce } from './rules-in-force.ts';
 import { createWatchedLists } from './watched-lists.ts';
 
 /** What a gateway knows of a request and does not record. */
-export interface Unrecorded {
+export interface Seen {
   /** The client's, as far as it can be believed. */
   readonly address: string | null;
   /** Whether one of its limits had less than a fifth left; null when that was not looked at. */
   readonly isNearLimit: boolean | null;
-  /** From `sketchText`, of what the client last wrote; null when it was not sketched. */
-  readonly template: ArrayLike<number> | null;
+  /** The last bytes of what the client wrote; read once, for a sketch from which they cannot be told, and dropped. */
+  readonly tail: Uint8Array | null;
 }
 
 /** From finished requests to signals, from signals to rules, and from rules that fire to cases and actions. */
 export interface AbuseWatch {
-  /** Counts a request that has ended. Neither waits nor throws; rules are asked after it, a few subjects at a time. */
-  observe(record: UsageRecord, known: Unrecorded): void;
+  /** Takes a request that has ended. Neither waits nor throws; it is counted afterwards, and rules are asked, a few at a time. */
+  observe(record: UsageRecord, seen: Seen): void;
   observeAccount(account: {
     readonly organization: string;
     readonly address: string | null;
@@ -42,8 +43,6 @@ export interface AbuseWatch {
   }): void;
   /** Says that a model is served since `atMs`, wall ms. */
   noteRelease(model: string, atMs: number): void;
-  /** For `Unrecorded.template`; the text cannot be read from it. */
-  sketchText(text: string): Uint32Array | null;
   /** What is known of a subject here, and what each rule says of it now; null when nothing is. */
   signals(subject: Subject): SubjectSignals | null;
   status(): AbuseStatus;
@@ -69,9 +68,14 @@ export interface SubjectSignals extends Reading {
 export interface AbuseStatus extends FilerStatus {
   readonly subjects: SignalBook['size'];
   readonly bytes: number;
-  /** Subjects that wait to be judged; and those that found no room to, and are judged the next time. */
-  readonly judging: number;
+  /** Requests that wait to be counted and subjects that wait to be judged, and those that found no room to. */
+  readonly waitingToCount: number;
+  readonly notCounted: number;
+  readonly waitingToJudge: number;
   readonly notJudged: number;
+  /** Requests whose text was sketched, and those whose turn it was not. */
+  readonly sketched: number;
+  readonly notSketched: number;
   readonly defects: number;
   readonly openCases: number;
   readonly rules: readonly RuleStatus[];
@@ -106,9 +110,13 @@ export interface AbuseEvent {
   readonly message: string;
 }
 
-/** Subjects that may wait to be judged, and how many are at once: some 10 µs each, so that requests never wait for long. */
+/** What may wait, and what is done in one turn of the event loop: 2 µs a request and some 20 µs a subject, so that no request waits for long. */
+const SEEN_MAX = 4_096;
+const COUNTED_AT_ONCE = 64;
 const DUE_MAX = 1_024;
-const JUDGED_AT_ONCE = 32;
+const JUDGED_AT_ONCE = 16;
+/** A sketch costs 30 µs: beyond so many a second, texts are a sample. */
+const SKETCHES_PER_SECOND = 500;
 /** How often closed cases are looked for when no rule fires. */
 const SETTLE_MS = 60_000;
 
@@ -133,14 +141,23 @@ export function createAbuseWatch(options: AbuseWatchOptions): AbuseWatch {
     onOpen: (subject) => void book.setOpenCase(subject, true),
     onEvent,
   });
+  const seen: { readonly record: UsageRecord; readonly seen: Seen; readonly atMs: number }[] = [];
   const due: { readonly subject: Subject; readonly organization: string }[] = [];
-  let [notJudged, defects] = [0, 0];
-  let judging: Timer | null = null;
+  const sketches = createSketches(book, clock);
+  let [notCounted, notJudged, defects] = [0, 0, 0];
+  let working: Timer | null = null;
   let isClosed = false;
 
   const onDefect = (error: unknown): void => {
     // The first says what it is; the rest are counted.
     if (defects++ === 0) onEvent({ level: 'error', message: `abuse signals met a defect: ${String(error)}` });
+  };
+  const safely = (task: () => void): void => {
+    try {
+      task();
+    } catch (error) {
+      onDefect(error);
+    }
   };
   const judge = ({ subject, organization }: (typeof due)[number]): void => {
     const nowMs = clock.wallMs();
@@ -148,14 +165,24 @@ export function createAbuseWatch(options: AbuseWatchOptions): AbuseWatch {
     if (reading === null || subject.kind === 'workspace') return;
     for (const rule of bench.judge(subject.kind, reading)) filer.add({ rule, subject, organization, reading, atMs: nowMs });
   };
-  const judgeSome = (): void => {
-    judging = null;
-    try {
-      for (const one of due.splice(0, JUDGED_AT_ONCE)) judge(one);
-    } catch (error) {
-      onDefect(error);
+  const count = ({ record, seen: { address, isNearLimit, tail }, atMs }: (typeof seen)[number]): void => {
+    const observation = observationOf(record, {
+      address: address === null ? null : parseAddress(address),
+      isNearLimit,
+      template: tail && sketches.of(tail),
+    });
+    for (const subject of book.observe(observation, atMs)) {
+      const organization = subject.kind === 'address_block' ? home : record.organization;
+      if (organization === null) continue;
+      if (due.length < DUE_MAX) due.push({ subject, organization });
+      else notJudged++;
     }
-    if (due.length > 0) judging = clock.after(0, judgeSome);
+  };
+  const work = (): void => {
+    working = null;
+    for (const one of seen.splice(0, COUNTED_AT_ONCE)) safely(() => count(one));
+    for (const one of due.splice(0, JUDGED_AT_ONCE)) safely(() => judge(one));
+    if (seen.length + due.length > 0) working = clock.after(0, work);
   };
   const settle = async (): Promise<void> => {
     try {
@@ -171,24 +198,11 @@ export function createAbuseWatch(options: AbuseWatchOptions): AbuseWatch {
   void settle();
 
   return {
-    observe(record, { address, isNearLimit, template }) {
+    observe(record, known) {
       if (isClosed) return;
-      try {
-        const observation = observationOf(record, {
-          address: address === null ? null : parseAddress(address),
-          isNearLimit,
-          template,
-        });
-        for (const subject of book.observe(observation, clock.wallMs())) {
-          const organization = subject.kind === 'address_block' ? home : record.organization;
-          if (organization === null) continue;
-          if (due.length < DUE_MAX) due.push({ subject, organization });
-          else notJudged++;
-        }
-        if (due.length > 0) judging ??= clock.after(0, judgeSome);
-      } catch (error) {
-        onDefect(error);
-      }
+      if (seen.length >= SEEN_MAX) notCounted++;
+      else seen.push({ record, seen: known, atMs: clock.wallMs() });
+      working ??= clock.after(0, work);
     },
     observeAccount({ organization, address, mailDomain }) {
       const domain = mailDomain?.toLowerCase() ?? null;
@@ -203,7 +217,6 @@ export function createAbuseWatch(options: AbuseWatchOptions): AbuseWatch {
       );
     },
     noteRelease: (model, atMs) => book.noteRelease(model, atMs),
-    sketchText: (text) => book.sketchText(text),
     signals(subject) {
       const reading = book.read(subject, clock.wallMs());
       if (reading === null || subject.kind === 'workspace') return null;
@@ -217,8 +230,11 @@ export function createAbuseWatch(options: AbuseWatchOptions): AbuseWatch {
     status: () => ({
       subjects: book.size,
       bytes: book.byteCount,
-      judging: due.length,
+      waitingToCount: seen.length,
+      notCounted,
+      waitingToJudge: due.length,
       notJudged,
+      ...sketches.counts,
       defects,
       openCases: ledger.openCases,
       ...filer.status(),
@@ -239,10 +255,33 @@ export function createAbuseWatch(options: AbuseWatchOptions): AbuseWatch {
     },
     async close() {
       isClosed = true;
-      judging?.cancel();
+      working?.cancel();
       settling?.cancel();
-      due.length = 0;
+      seen.length = due.length = 0;
       await Promise.all([filer.close(), lists.close()]);
     },
   };
 }
+
+/** Sketches of texts, within a budget of time. */
+function createSketches(book: SignalBook, clock: Clock): { of(tail: Uint8Array): Uint32Array | null; readonly counts: Sketched } {
+  const counts = { sketched: 0, notSketched: 0 };
+  let [left, sinceUs] = [SKETCHES_PER_SECOND, clock.nowUs()];
+  return {
+    counts,
+    of(tail) {
+      const nowUs = clock.nowUs();
+      left = Math.min(SKETCHES_PER_SECOND, left + ((nowUs - sinceUs) / 1e6) * SKETCHES_PER_SECOND);
+      sinceUs = nowUs;
+      if (left < 1) {
+        counts.notSketched++;
+        return null;
+      }
+      left--;
+      counts.sketched++;
+      return book.sketchText(lastTextOf(tail));
+    },
+  };
+}
+
+type Sketched = Pick<AbuseStatus, 'sketched' | 'notSketched'>;
