@@ -12,6 +12,7 @@ import { mixUp } from './entries/a15-mix-up.ts';
 import { framing } from './entries/a16-framing.ts';
 import { translation } from './entries/a17-translation.ts';
 import { limitsFrozen } from './entries/b01-limits-frozen.ts';
+import { limitsOpen } from './entries/b03-limits-open.ts';
 import { backpressure } from './entries/b06-backpressure.ts';
 import { retryAmplification } from './entries/b07-retry-amplification.ts';
 import { usageOnce } from './entries/b08-usage-once.ts';
@@ -35,6 +36,7 @@ export const FAILURES: readonly FailureEntry[] = [
   framing,
   translation,
   limitsFrozen,
+  limitsOpen,
   backpressure,
   retryAmplification,
   usageOnce,

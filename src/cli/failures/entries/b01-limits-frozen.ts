@@ -2,6 +2,7 @@ import { NotProvoked, response, signal, type FailureEntry } from '../entry.ts';
 import { answer, CLIENT_PATHS, requestOf } from '../kit/answers.ts';
 import type { GatewayUnderTest } from '../kit/gateway-process.ts';
 import { askGateway, type Setting } from '../kit/lab.ts';
+import { awayBecause, isAway } from '../kit/limits-away.ts';
 import { excessOf, press, wasServed, type Pressed } from '../kit/press.ts';
 import { isAnswering, noRedis, startRedis } from '../kit/servers.ts';
 import { median, pause, startStopwatch, until } from '../kit/stopwatch.ts';
@@ -152,17 +153,9 @@ function settingOf(replica: string, limits: string): Setting {
 
 const each = <T>(gateways: readonly GatewayUnderTest[], task: (gateway: GatewayUnderTest) => Promise<T>): Promise<T[]> =>
   Promise.all(gateways.map(task));
-const isAway = async (gateway: GatewayUnderTest): Promise<boolean> => (await gateway.metrics()).sum('plimsoll_limits_away') === 1;
 const awaySeconds = async (gateway: GatewayUnderTest): Promise<number> =>
   (await gateway.metrics()).sum('plimsoll_limits_seconds', { mode: 'away' });
 const gatewaysKnown = async (gateway: GatewayUnderTest): Promise<number> =>
   (await gateway.metrics()).sum('plimsoll_limits_gateways');
 const askVault = (gateways: readonly GatewayUnderTest[]) =>
   each(gateways, (gateway) => askGateway(gateway, { path: CLIENT_PATHS.anthropic, body: requestOf('vault', 'open') }).answer);
-
-async function awayBecause(gateway: GatewayUnderTest): Promise<string> {
-  const { limits } = JSON.parse((await gateway.operator('/admin/v1/status')).body) as {
-    readonly limits?: { readonly awayBecause?: string };
-  };
-  return limits?.awayBecause ?? 'nothing';
-}
