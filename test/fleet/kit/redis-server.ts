@@ -130,11 +130,11 @@ export async function startSwitch(to: number): Promise<{ readonly url: string; t
 }
 
 /** Asks again every few ms until it is so. */
-export async function eventually(isSo: () => boolean | Promise<boolean>, boundMs = 10_000): Promise<void> {
+export async function eventually(isSo: () => boolean | Promise<boolean>, boundMs = 15_000, everyMs = 5): Promise<void> {
   const startedAt = performance.now();
   while (!(await isSo())) {
     if (performance.now() - startedAt > boundMs) throw new Error(`not so after ${boundMs} ms: ${isSo.toString().slice(0, 200)}`);
-    await pause(5);
+    await pause(everyMs);
   }
 }
 
