@@ -1,5 +1,6 @@
 import { utcDay, utcMonth, type Period } from './calendar.ts';
-import { MeterTable, SEGMENT_BITS } from './meter-table.ts';
+import { findRows, newFound, setRow, type Found, type RateSet, type ScopeTable } from './find-rows.ts';
+import { MeterTable } from './meter-table.ts';
 import { meterAt, type Ask, type Decision, type MeterGroup, type Rule } from './meters.ts';
 import { EPOCH_US, RATE_KINDS, UNLIMITED, type Rate } from './rate.ts';
 
@@ -60,33 +61,16 @@ const COUNTS = 2 ** 43;
 /** Rows looked at for every new subject: forgetting keeps pace with remembering. */
 const SWEPT_PER_INSERT = 4;
 
-/** One scope's meters. Rows are stamped with the rates by which they were last written: a number of `written`. */
-interface ScopeTable {
-  readonly table: MeterTable;
-  /** Shared by all subjects beyond the bound. */
-  readonly overflowRow: number;
-  readonly written: RateSet[];
-  readonly setOf: WeakMap<readonly Rate[], RateSet>;
-  last: RateSet;
-  sweptTo: number;
-}
-
-/** The rates of a subject, and the same as plain numbers, one after another, for the loop that runs for every request. */
-interface RateSet {
-  readonly stamp: number;
-  readonly rates: readonly Rate[];
-  /** Are all of them rates on a clock of 1 µs, and enforced? */
-  readonly isPlain: boolean;
-  /** Of each meter: ticks a unit, ticks a µs, ticks of the burst, and ticks that must be left at least. */
-  readonly plain: Float64Array;
-}
-const PLAIN = 4;
+/** Numbers of a meter in `RateSet.plain`. */
+const PLAIN = 5;
+/** An imported constant is looked up in its module each time; this one is part of the code that runs for every request. */
+const EPOCH = EPOCH_US;
 
 class Book implements MeterBook {
   readonly wouldHaveRefused = new Map<string, number>();
   readonly #subjectsMax: number;
   readonly #scopes: (ScopeTable | undefined)[] = [];
-  #rows = new Int32Array(8);
+  readonly #found: Found[] = [];
   /** Nobody reads it: it keeps the reads that it is made of from being left out. */
   // oxlint-disable-next-line no-unused-private-class-members
   #touched = 0;
@@ -112,27 +96,23 @@ class Book implements MeterBook {
   }
 
   /**
-   * The case that is nearly every request: subjects that are known, rates on a clock of 1 µs, nothing refused. It decides as
-   * `#takeAnyhow` does, and leaves to it, with nothing written, whatever is not that case.
+   * The case that is nearly every request: subjects that are known, clocks of 1 µs, nothing refused. It decides as `#takeAnyhow`
+   * does, and leaves to it, with nothing written, whatever is not that case.
    */
   #takePlainly({ groups, costs }: Ask, ahead: Float64Array): boolean {
+    const found = this.#found;
     const nowUs = this.#nowUs;
     let place = 0;
     for (let at = 0; at < groups.length; at++) {
-      const group = groups[at] as MeterGroup;
-      const scope = this.#scopeOf(group);
-      const set = this.#setOf(scope, group);
-      const row = this.#rows[at] as number;
-      if (!set.isPlain || row === -1) return false;
-      const { table } = scope;
-      const values = table.numbers[row >>> SEGMENT_BITS] as Float64Array;
-      const words = table.words[row >>> SEGMENT_BITS] as Uint32Array;
-      const offset = table.offsetOf(row);
-      if (words[2 * offset - 2] !== set.stamp) return false;
-      const sinceEpochUs = nowUs - (words[2 * offset - 1] as number) * EPOCH_US;
-      const { plain } = set;
+      const group = found[at] as Found;
+      const { row, words, values, offset } = group;
+      if (row === -1) return false;
+      const { rates, plain } = group.scope.written[words[2 * offset - 2] as number] as RateSet;
+      if (rates !== (groups[at] as MeterGroup).rates || plain === null) return false;
+      group.plain = plain;
+      const sinceEpochUs = nowUs - (words[2 * offset - 1] as number) * EPOCH;
       for (let of = offset, part = 0; part < plain.length; of++, part += PLAIN, place++) {
-        const now = (values[of] as number) - sinceEpochUs * (plain[part + 1] as number);
+        const now = (values[of] as number) - (plain[part + 4] as number) - sinceEpochUs * (plain[part + 1] as number);
         const from = now > 0 ? now : 0;
         const ticks = (costs[place] as number) * (plain[part] as number);
         const least = plain[part + 3] as number;
@@ -140,22 +120,14 @@ class Book implements MeterBook {
         ahead[place] = from + ticks;
       }
     }
-    const epoch = Math.floor(nowUs / EPOCH_US);
-    const sinceEpochUs = nowUs - epoch * EPOCH_US;
+    const epoch = Math.floor(nowUs / EPOCH);
+    const sinceEpochUs = nowUs - epoch * EPOCH;
     place = 0;
     for (let at = 0; at < groups.length; at++) {
-      const group = groups[at] as MeterGroup;
-      const scope = this.#scopeOf(group);
-      const { plain } = this.#setOf(scope, group);
-      const row = this.#rows[at] as number;
-      const { table } = scope;
-      const values = table.numbers[row >>> SEGMENT_BITS] as Float64Array;
-      const offset = table.offsetOf(row);
-      (table.words[row >>> SEGMENT_BITS] as Uint32Array)[2 * offset - 1] = epoch;
-      for (let of = offset, part = 0; part < plain.length; of++, part += PLAIN, place++) {
-        const now = ahead[place] as number;
-        values[of] = now > 0 ? now + sinceEpochUs * (plain[part + 1] as number) : 0;
-      }
+      const { words, values, offset, plain } = found[at] as Found;
+      words[2 * offset - 1] = epoch;
+      for (let of = offset, part = 0; part < plain.length; of++, part += PLAIN, place++)
+        values[of] = (ahead[place] as number) + (plain[part + 4] as number) + sinceEpochUs * (plain[part + 1] as number);
     }
     return true;
   }
@@ -166,7 +138,7 @@ class Book implements MeterBook {
     let place = 0;
     for (let at = 0; at < groups.length; at++) {
       const group = groups[at] as MeterGroup;
-      this.#read(this.#scopeOf(group), group, this.#rows[at] as number, ahead, place);
+      this.#read(this.#scopeOf(group), group, (this.#found[at] as Found).row, ahead, place);
       for (let of = 0; of < group.rates.length; of++, place++) {
         const rule = group.scope.rules[of] as Rule;
         const waitUs = this.#waitOf(group.rates[of] as Rate, ahead[place] as number, needOf(rule, costs[place] as number));
@@ -187,7 +159,7 @@ class Book implements MeterBook {
         if (!hasDryRefusal || !this.#isDryRefusal(group, of, ahead[place] as number, cost))
           ahead[place] = added(group.rates[of] as Rate, ahead[place] as number, cost);
       }
-      this.#write(this.#scopeOf(group), group, this.#rows[at] as number, ahead, place - group.rates.length);
+      this.#write(this.#scopeOf(group), group, (this.#found[at] as Found).row, ahead, place - group.rates.length);
     }
   }
 
@@ -199,10 +171,10 @@ class Book implements MeterBook {
     for (let at = 0; at < groups.length; at++) {
       const group = groups[at] as MeterGroup;
       const scope = this.#scopeOf(group);
-      this.#read(scope, group, this.#rows[at] as number, ahead, place);
+      this.#read(scope, group, (this.#found[at] as Found).row, ahead, place);
       for (let of = 0; of < group.rates.length; of++)
         ahead[place + of] = added(group.rates[of] as Rate, ahead[place + of] as number, deltas[place + of] as number);
-      this.#write(scope, group, this.#rows[at] as number, ahead, place);
+      this.#write(scope, group, (this.#found[at] as Found).row, ahead, place);
       place += group.rates.length;
     }
   }
@@ -215,7 +187,7 @@ class Book implements MeterBook {
     let place = 0;
     for (let at = 0; at < groups.length; at++) {
       const group = groups[at] as MeterGroup;
-      this.#read(this.#scopeOf(group), group, this.#rows[at] as number, into.ahead, place);
+      this.#read(this.#scopeOf(group), group, (this.#found[at] as Found).row, into.ahead, place);
       place += group.rates.length;
     }
   }
@@ -233,33 +205,21 @@ class Book implements MeterBook {
     if (wallMs >= this.#day.startMs && wallMs < this.#day.endMs) return;
     this.#day = utcDay(wallMs);
     this.#month = utcMonth(wallMs);
+    for (const scope of this.#scopes) if (scope) for (const set of scope.written) set.plain = this.#plainOf(set.rates, set.rules);
   }
 
-  /**
-   * Where the rows of all groups are. In three turns over them, since each look is a wait for memory (some 200 ns when there are
-   * millions of subjects) that the processor takes for all groups at once as long as nothing depends on the answer.
-   */
+  /** Where the rows of all groups are. */
   #findRows(groups: readonly MeterGroup[]): void {
-    const rows = this.#rows.length < groups.length ? (this.#rows = new Int32Array(groups.length * 2)) : this.#rows;
-    let touched = 0;
+    const all = this.#found;
     for (let at = 0; at < groups.length; at++) {
-      const group = groups[at] as MeterGroup;
-      touched ^= this.#scopeOf(group).table.touchIndex(group.hashLow);
+      const scope = this.#scopeOf(groups[at] as MeterGroup);
+      if (at === all.length) all.push(newFound(scope));
+      (all[at] as Found).scope = scope;
     }
+    this.#touched = findRows(all, groups);
     for (let at = 0; at < groups.length; at++) {
-      const group = groups[at] as MeterGroup;
-      const { table } = this.#scopeOf(group);
-      const row = table.guess(group.hashLow);
-      rows[at] = row;
-      if (row !== -1) touched ^= table.touch(row);
-    }
-    this.#touched = touched;
-    for (let at = 0; at < groups.length; at++) {
-      const group = groups[at] as MeterGroup;
-      const { table, overflowRow } = this.#scopeOf(group);
-      let row = rows[at] as number;
-      if (row !== -1 && table.hashHighAt(row) !== group.hashHigh) row = table.find(group.hashHigh, group.hashLow);
-      rows[at] = row === -1 && table.size >= this.#subjectsMax ? overflowRow : row;
+      const found = all[at] as Found;
+      if (found.row === -1 && found.scope.table.size >= this.#subjectsMax) setRow(found, found.scope.overflowRow);
     }
   }
 
@@ -271,8 +231,8 @@ class Book implements MeterBook {
       return;
     }
     const { table } = scope;
-    const values = table.numbers[row >>> SEGMENT_BITS] as Float64Array;
-    const words = table.words[row >>> SEGMENT_BITS] as Uint32Array;
+    const values = table.valuesOf(row);
+    const words = table.wordsOf(row);
     const offset = table.offsetOf(row);
     const sinceEpochUs = this.#nowUs - (words[2 * offset - 1] as number) * EPOCH_US;
     const before = (scope.written[words[2 * offset - 2] as number] as RateSet).rates;
@@ -294,8 +254,8 @@ class Book implements MeterBook {
       row = table.insert(group.hashHigh, group.hashLow);
       if (row === -1) row = scope.overflowRow;
     }
-    const values = table.numbers[row >>> SEGMENT_BITS] as Float64Array;
-    const words = table.words[row >>> SEGMENT_BITS] as Uint32Array;
+    const values = table.valuesOf(row);
+    const words = table.wordsOf(row);
     const offset = table.offsetOf(row);
     const epoch = Math.floor(this.#nowUs / EPOCH_US);
     words[2 * offset - 1] = epoch;
@@ -364,31 +324,42 @@ class Book implements MeterBook {
     return true;
   }
 
-  #scopeOf({ scope: { index }, rates }: MeterGroup): ScopeTable {
-    const known = this.#scopes[index];
-    if (known !== undefined) return known;
+  #scopeOf(group: MeterGroup): ScopeTable {
+    return this.#scopes[group.scope.index] ?? this.#newScope(group);
+  }
+
+  #newScope({ scope: { index }, rates }: MeterGroup): ScopeTable {
     const table = new MeterTable(Math.max(1, rates.length), this.#subjectsMax + 1);
-    const last: RateSet = { stamp: 0, rates: [], isPlain: false, plain: new Float64Array() };
-    const made = { table, overflowRow: table.insert(0, 0), written: [last], setOf: new WeakMap(), last, sweptTo: 0 };
+    const nothing: RateSet = { stamp: 0, rates: [], rules: [], plain: null };
+    const made = { table, overflowRow: table.insert(0, 0), written: [nothing], setOf: new WeakMap(), sweptTo: 0 };
     this.#scopes[index] = made;
     return made;
   }
 
   #setOf(scope: ScopeTable, { rates, scope: { rules } }: MeterGroup): RateSet {
-    if (scope.last.rates === rates) return scope.last;
-    let set = scope.setOf.get(rates);
-    if (set === undefined) {
-      set = {
-        stamp: scope.written.length,
-        rates,
-        isPlain: rates.every(({ kind, stepUs }, of) => kind === RATE_KINDS.rate && stepUs === 1 && rules[of]?.isDryRun === false),
-        plain: plainOf(rates, rules),
-      };
-      scope.written.push(set);
-      scope.setOf.set(rates, set);
-    }
-    scope.last = set;
+    const known = scope.setOf.get(rates);
+    if (known !== undefined) return known;
+    const set: RateSet = { stamp: scope.written.length, rates, rules, plain: this.#plainOf(rates, rules) };
+    scope.written.push(set);
+    scope.setOf.set(rates, set);
     return set;
+  }
+
+  #plainOf(rates: readonly Rate[], rules: readonly Rule[]): Float64Array | null {
+    if (rates.some(({ stepUs }) => stepUs !== 1)) return null;
+    return Float64Array.from(
+      rates.flatMap((rate, of) => {
+        const least = needOf(rules[of] as Rule, 0);
+        switch (rate.kind) {
+          case RATE_KINDS.unlimited:
+            return [0, 0, 0, 0, 0];
+          case RATE_KINDS.rate:
+            return [rate.ticksPerUnit, rate.ticksPerStep, rate.burstTicks, least * rate.ticksPerUnit, 0];
+          default:
+            return [1, 0, rate.limit, least, this.#stored(rate, 0, 0)];
+        }
+      }),
+    );
   }
 
   #sweepScope(scope: ScopeTable, rowsMax: number): number {
@@ -407,23 +378,14 @@ class Book implements MeterBook {
   /** Is anything of a row's meters still used? */
   #isUsed({ table, written }: ScopeTable, row: number): boolean {
     const offset = table.offsetOf(row);
-    const words = table.words[row >>> SEGMENT_BITS] as Uint32Array;
-    const values = table.numbers[row >>> SEGMENT_BITS] as Float64Array;
+    const words = table.wordsOf(row);
+    const values = table.valuesOf(row);
     const { rates } = written[words[2 * offset - 2] as number] as RateSet;
     const sinceEpochUs = this.#nowUs - (words[2 * offset - 1] as number) * EPOCH_US;
     for (let of = 0; of < rates.length; of++)
       if (this.#current(rates[of] as Rate, values[offset + of] as number, sinceEpochUs) !== 0) return true;
     return false;
   }
-}
-
-function plainOf(rates: readonly Rate[], rules: readonly Rule[]): Float64Array {
-  const plain = new Float64Array(rates.length * PLAIN);
-  rates.forEach((rate, of) => {
-    const rule = rules[of] as Rule;
-    plain.set([rate.ticksPerUnit, rate.ticksPerStep, rate.burstTicks, needOf(rule, 0) * rate.ticksPerUnit], of * PLAIN);
-  });
-  return plain;
 }
 
 /** What must be there for a cost to be taken: a metered rule knows its cost later, and asks that something is left. */

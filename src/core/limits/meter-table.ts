@@ -1,16 +1,18 @@
-/** Rows, and index entries, of a segment: 2^14. */
+/** Rows, and index entries, of a segment: 2^16. */
 export const SEGMENT_BITS = 16;
-const SEGMENT = 1 << SEGMENT_BITS;
+/** An exported constant is looked up in its module each time; this one is part of the code that runs for every request. */
+const BITS = SEGMENT_BITS;
+const SEGMENT = 1 << BITS;
 const MASK = SEGMENT - 1;
 const LOAD_MAX = SEGMENT * 0.75;
 /** A row starts with two numbers' room: hash (2 words), stamp and epoch. */
 const HEAD = 2;
 /** Bits of the directory at most: those that do not say where in a segment. */
-const DEPTH_MAX = 32 - SEGMENT_BITS;
+const DEPTH_MAX = 32 - BITS;
 
 interface IndexSegment {
-  /** Pairs: the low half of the hash, and the row's number + 1 (0: empty). */
-  readonly entries: Uint32Array;
+  /** Pairs: the low half of the hash, and the row's number + 1 (0: empty). Signed: what is 31 bits and a sign needs no box. */
+  readonly entries: Int32Array;
   count: number;
   /** How many leading bits of their hashes' low half all its entries share. */
   readonly depth: number;
@@ -19,7 +21,7 @@ interface IndexSegment {
 /**
  * The meters of millions of subjects in fixed, small memory: rows of whole numbers in typed arrays, found by a 64-bit hash.
  *
- * Rows lie in segments of 16,384 and are never moved. An index of open addressing, in segments of its own that split in two
+ * Rows lie in segments of 65,536 and are never moved. An index of open addressing, in segments of its own that split in two
  * when they are three quarters full (extendible hashing: Fagin et al., 1979), tells where a subject's row is. So growing costs
  * one small segment at a time, never a pause in proportion to what is there.
  *
@@ -28,7 +30,9 @@ interface IndexSegment {
 export class MeterTable {
   /** Numbers of a row: its head and its meters. */
   readonly stride: number;
-  /** Segments of rows; row r is in segment r >>> 14, its values from `offsetOf(r)` on. */
+  /** Words of a row. */
+  readonly rowWords: number;
+  /** Segments of rows; row r is in segment r >>> 16, its values from `offsetOf(r)` on. */
   readonly numbers: Float64Array[] = [];
   /** The same segments as 32-bit words: of a row at offset o, word 2o − 1 is its epoch and word 2o − 2 its stamp. */
   readonly words: Uint32Array[] = [];
@@ -36,6 +40,8 @@ export class MeterTable {
   #depth = 0;
   #shift = 31;
   #directory: IndexSegment[] = [newIndexSegment(0)];
+  /** The entries of the directory's segments, one step nearer. */
+  #entries: readonly Int32Array[] = this.#directory.map(({ entries }) => entries);
   #rowsMade = 0;
   #rowsUsed = 0;
   /** Head of the list of freed rows, as row + 1; the next is in the row's stamp. */
@@ -47,6 +53,7 @@ export class MeterTable {
    */
   constructor(width: number, rowsMax: number) {
     this.stride = HEAD + width;
+    this.rowWords = 2 * this.stride;
     this.#rowsMax = rowsMax;
   }
 
@@ -65,44 +72,55 @@ export class MeterTable {
     return (row & MASK) * this.stride + HEAD;
   }
 
+  /** Where a row begins among the words of its segment. */
+  firstWordOf(row: number): number {
+    return (row & MASK) * this.rowWords;
+  }
+
+  /** The segment that holds a row, as numbers. */
+  valuesOf(row: number): Float64Array {
+    return this.numbers[row >>> BITS] as Float64Array;
+  }
+
+  /** The same segment as words. */
+  wordsOf(row: number): Uint32Array {
+    return this.words[row >>> BITS] as Uint32Array;
+  }
+
   isUsed(row: number): boolean {
-    return this.#wordsOf(row)[2 * this.offsetOf(row) - 1] !== FREED;
+    return this.wordsOf(row)[2 * this.offsetOf(row) - 1] !== FREED;
   }
 
-  /** Reads the place where the index names a subject's row: asked of several tables in turn, their memories are waited for once. */
-  touchIndex(hashLow: number): number {
-    return this.#segmentOf(hashLow).entries[2 * (hashLow & MASK)] as number;
+  /** The part of the index that names a subject's row: by the leading bits of the low half of its hash. */
+  indexOf(hashLow: number): Int32Array {
+    // Two shifts, since one by 32 would be one by 0.
+    return this.#entries[(hashLow >>> 1) >>> this.#shift] as Int32Array;
   }
 
-  /** The row of a subject, or −1, by the low half of its hash alone: `find` answers the same but for one case in billions. */
-  guess(hashLow: number): number {
-    const { entries } = this.#segmentOf(hashLow);
+  /** Where in its part of the index the search for a subject begins: by the trailing bits. */
+  startOf(hashLow: number): number {
+    return 2 * (hashLow & MASK);
+  }
+
+  /**
+   * The row of a subject, or −1, by the low half of its hash alone: `find` answers the same but for one case in billions.
+   * @param hashLow - as a signed number
+   */
+  guess(index: Int32Array, hashLow: number): number {
     for (let at = hashLow & MASK; ; at = (at + 1) & MASK) {
-      const found = entries[2 * at + 1] as number;
+      const found = index[2 * at + 1] as number;
       if (found === 0) return -1;
-      if (entries[2 * at] === hashLow) return found - 1;
+      if (index[2 * at] === hashLow) return found - 1;
     }
-  }
-
-  /** Reads a row at both ends: it may lie across two lines of the processor's cache. */
-  touch(row: number): number {
-    const words = this.#wordsOf(row);
-    const first = 2 * (row & MASK) * this.stride;
-    return (words[first] as number) ^ (words[first + 2 * this.stride - 1] as number);
-  }
-
-  /** The high half of the hash of a row. */
-  hashHighAt(row: number): number {
-    return this.#wordsOf(row)[2 * (row & MASK) * this.stride] as number;
   }
 
   /** The row of a subject, or −1. */
   find(hashHigh: number, hashLow: number): number {
-    const { entries } = this.#segmentOf(hashLow);
+    const index = this.indexOf(hashLow);
     for (let at = hashLow & MASK; ; at = (at + 1) & MASK) {
-      const found = entries[2 * at + 1] as number;
+      const found = index[2 * at + 1] as number;
       if (found === 0) return -1;
-      if (entries[2 * at] === hashLow && this.hashHighAt(found - 1) === hashHigh) return found - 1;
+      if (index[2 * at] === (hashLow | 0) && this.#hashHighAt(found - 1) === hashHigh) return found - 1;
     }
   }
 
@@ -116,12 +134,12 @@ export class MeterTable {
     }
     const row = this.#takeRow();
     const offset = this.offsetOf(row);
-    const words = this.#wordsOf(row);
+    const words = this.wordsOf(row);
     words[2 * (offset - HEAD)] = hashHigh;
     words[2 * (offset - HEAD) + 1] = hashLow;
     words[2 * offset - 2] = 0;
     words[2 * offset - 1] = 0;
-    (this.numbers[row >>> SEGMENT_BITS] as Float64Array).fill(0, offset, offset + this.stride - HEAD);
+    (this.numbers[row >>> BITS] as Float64Array).fill(0, offset, offset + this.stride - HEAD);
     place(segment, hashLow, row);
     this.#rowsUsed++;
     return row;
@@ -129,7 +147,7 @@ export class MeterTable {
 
   /** Forgets a row. */
   remove(row: number): void {
-    const words = this.#wordsOf(row);
+    const words = this.wordsOf(row);
     const offset = this.offsetOf(row);
     const hashLow = words[2 * (offset - HEAD) + 1] as number;
     const segment = this.#segmentOf(hashLow);
@@ -143,24 +161,22 @@ export class MeterTable {
     this.#free = row + 1;
   }
 
-  /** By the leading bits of the low half; the trailing ones say where in the segment. */
-  #segmentOf(hashLow: number): IndexSegment {
-    // Two shifts, since one by 32 would be one by 0.
-    return this.#directory[(hashLow >>> 1) >>> this.#shift] as IndexSegment;
+  #hashHighAt(row: number): number {
+    return this.wordsOf(row)[this.firstWordOf(row)] as number;
   }
 
-  #wordsOf(row: number): Uint32Array {
-    return this.words[row >>> SEGMENT_BITS] as Uint32Array;
+  #segmentOf(hashLow: number): IndexSegment {
+    return this.#directory[(hashLow >>> 1) >>> this.#shift] as IndexSegment;
   }
 
   #takeRow(): number {
     if (this.#free > 0) {
       const row = this.#free - 1;
-      this.#free = this.#wordsOf(row)[2 * this.offsetOf(row) - 2] as number;
+      this.#free = this.wordsOf(row)[2 * this.offsetOf(row) - 2] as number;
       return row;
     }
     const row = this.#rowsMade++;
-    if (row >>> SEGMENT_BITS === this.numbers.length) {
+    if (row >>> BITS === this.numbers.length) {
       const made = new Float64Array(SEGMENT * this.stride);
       this.numbers.push(made);
       this.words.push(new Uint32Array(made.buffer));
@@ -188,6 +204,7 @@ export class MeterTable {
     const first = Math.floor(((hashLow >>> 1) >>> this.#shift) / span) * span;
     this.#directory.fill(low, first, first + span / 2);
     this.#directory.fill(high, first + span / 2, first + span);
+    this.#entries = this.#directory.map(({ entries }) => entries);
     return true;
   }
 }
@@ -195,7 +212,7 @@ export class MeterTable {
 /** In place of an epoch: no row in use is 544 years old. */
 const FREED = 0xffff_ffff;
 
-const newIndexSegment = (depth: number): IndexSegment => ({ entries: new Uint32Array(2 * SEGMENT), count: 0, depth });
+const newIndexSegment = (depth: number): IndexSegment => ({ entries: new Int32Array(2 * SEGMENT), count: 0, depth });
 
 function place(segment: IndexSegment, hashLow: number, row: number): void {
   const { entries } = segment;
@@ -207,7 +224,7 @@ function place(segment: IndexSegment, hashLow: number, row: number): void {
 }
 
 /** Takes an entry out of open addressing: what was pushed past it moves back, so that no search stops short. Source: Knuth, TAOCP 3, 6.4 R. */
-function closeGap(entries: Uint32Array, at: number): void {
+function closeGap(entries: Int32Array, at: number): void {
   let gap = at;
   for (let next = (gap + 1) & MASK; entries[2 * next + 1] !== 0; next = (next + 1) & MASK) {
     const home = (entries[2 * next] as number) & MASK;
