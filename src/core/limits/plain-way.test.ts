@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { createMeterBook, newDecisionSlot, type DecisionSlot } from './meter-book.ts';
 import { groupOf, perMinute, rateOf, ruleOf, scopeOf } from './meter-kit.fixture.ts';
 import { countMeters, type MeterGroup } from './meters.ts';
-import { UNLIMITED } from './rate.ts';
+import { unitsLeft, UNLIMITED } from './rate.ts';
 
 const DAY_MS = 86_400_000;
 const RULES = ['rpm', 'metered', 'dry', 'daily', 'monthly', 'places', 'none'].map((id) =>
@@ -61,4 +61,16 @@ test('the short way to a decision and the long one decide alike: all kinds of me
     }),
     { numRuns: 30 },
   );
+});
+
+test('the first request after a limit was lowered is counted on the new one', () => {
+  const book = createMeterBook({ subjectsMax: 100 });
+  const slot = newDecisionSlot(1);
+  const take = (limit: number, cost: number): number => {
+    const rate = perMinute(limit);
+    book.take({ groups: [groupOf(scopeOf(0, [ruleOf('rpm')]), 1, [rate])], costs: Float64Array.of(cost) }, 0, 0, slot);
+    return unitsLeft(rate, slot.ahead[0] as number);
+  };
+  expect(take(100, 50)).toBe(50);
+  expect(take(10, 1)).toBe(4);
 });
