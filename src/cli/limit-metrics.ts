@@ -29,6 +29,11 @@ export function registerLimitMetrics(metrics: Metrics, { limits, limiter, tenant
     () => limits.status().operations,
   );
   metrics.gauge(
+    'plimsoll_limits_store_forgot',
+    'Times that the shared store of limits had lost what it had acknowledged.',
+    () => limits.status().storeForgot,
+  );
+  metrics.gauge(
     'plimsoll_limits_settlements_dropped',
     'Settlements that could not be delivered to the store of limits, and were dropped at the bound.',
     () => limits.status().settlementsDropped,
