@@ -13,6 +13,7 @@ import { framing } from './entries/a16-framing.ts';
 import { translation } from './entries/a17-translation.ts';
 import { limitsFrozen } from './entries/b01-limits-frozen.ts';
 import { limitsOpen } from './entries/b03-limits-open.ts';
+import { limitsClock } from './entries/b04-limits-clock.ts';
 import { backpressure } from './entries/b06-backpressure.ts';
 import { retryAmplification } from './entries/b07-retry-amplification.ts';
 import { usageOnce } from './entries/b08-usage-once.ts';
@@ -37,6 +38,7 @@ export const FAILURES: readonly FailureEntry[] = [
   translation,
   limitsFrozen,
   limitsOpen,
+  limitsClock,
   backpressure,
   retryAmplification,
   usageOnce,

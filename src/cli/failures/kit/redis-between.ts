@@ -7,6 +7,8 @@ export interface RedisBetween extends Link {
   sayYes(isLying: boolean): void;
   /** What the limits' script takes for the time: the server's own, and so many µs. */
   stepClock(aheadUs: number): void;
+  /** Whether a question came by since the clock was stepped. */
+  readonly isStepped: () => boolean;
   /** Questions answered with yes that the server had answered with no. */
   readonly liesTold: () => number;
 }
@@ -18,6 +20,7 @@ export async function startRedisBetween(serverPort: number): Promise<RedisBetwee
   let isLying = false;
   let aheadUs: number | null = null;
   let lies = 0;
+  let stepped = 0;
   const now = (): Buffer => Buffer.from(aheadUs === null ? '' : String(Date.now() * 1000 + aheadUs));
 
   const link = await startLink(serverPort, (): Between => {
@@ -31,7 +34,9 @@ export async function startRedisBetween(serverPort: number): Promise<RedisBetwee
           commands(bytes).map((command) => {
             const call = readScriptCall(command);
             asked.push(call?.what === 'take' ? call.meters : null);
-            return call === null || aheadUs === null ? command : writeCommand(call.args.with(call.nowAt, now()));
+            if (call === null || aheadUs === null) return command;
+            stepped++;
+            return writeCommand(call.args.with(call.nowAt, now()));
           }),
         ),
       toClient: (bytes) =>
@@ -52,6 +57,7 @@ export async function startRedisBetween(serverPort: number): Promise<RedisBetwee
     url: `redis://127.0.0.1:${link.port}`,
     sayYes: (value) => void (isLying = value),
     stepClock: (value) => void (aheadUs = value),
+    isStepped: () => stepped > 0,
     liesTold: () => lies,
   };
 }
