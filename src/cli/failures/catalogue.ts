@@ -14,6 +14,7 @@ import { translation } from './entries/a17-translation.ts';
 import { limitsFrozen } from './entries/b01-limits-frozen.ts';
 import { limitsOpen } from './entries/b03-limits-open.ts';
 import { limitsClock } from './entries/b04-limits-clock.ts';
+import { estimates } from './entries/b05-estimates.ts';
 import { backpressure } from './entries/b06-backpressure.ts';
 import { retryAmplification } from './entries/b07-retry-amplification.ts';
 import { usageOnce } from './entries/b08-usage-once.ts';
@@ -39,6 +40,7 @@ export const FAILURES: readonly FailureEntry[] = [
   limitsFrozen,
   limitsOpen,
   limitsClock,
+  estimates,
   backpressure,
   retryAmplification,
   usageOnce,
