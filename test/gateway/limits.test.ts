@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Action } from '#contracts/tenancy';
+import { sampleAction } from '#contracts/tenancy-kit.fixture';
 import { createSystemClock } from '#runtime';
 import { createMemoryLimits, type LimitStore } from '#storage';
 import * as answers from './kit/answers.ts';
@@ -23,25 +24,16 @@ async function gatewayWith(limits: Limits, script: Script = whole, more: Partial
 const message = (gateway: TestGateway, more: object = {}, key = gateway.key, headers: Record<string, string> = {}) =>
   ask(gateway.port, { path: answers.MESSAGES, key, body: answers.messagesRequest(more), headers });
 const textOf = (received: { body: Buffer }): string => JSON.parse(received.body.toString()).error.message as string;
-const actionOf = (more: Partial<Action>): Action => ({
-  kind: 'action',
-  id: 'act_1',
-  organization: 'org_first',
-  subject: { kind: 'key', id: 'key_first_api' },
-  rung: 'suspend_key',
-  factor: null,
-  capabilities: [],
-  reason: 'leaked_key',
-  evidence: {},
-  case: null,
-  decidedBy: { kind: 'person', id: 'key_first_admin' },
-  createdAtMs: 0,
-  expiresAtMs: null,
-  reversedAtMs: null,
-  reversedBy: null,
-  reversedBecause: null,
-  ...more,
-});
+const actionOf = (more: Partial<Action>): Action =>
+  sampleAction({
+    id: 'act_1',
+    organization: 'org_first',
+    subject: { kind: 'key', id: 'key_first_api' },
+    rung: 'suspend_key',
+    factor: null,
+    reason: 'leaked_key',
+    ...more,
+  });
 
 test('a refusal names the limit, the subject and the exact wait, in the headers that both SDKs obey; and is recorded', async () => {
   const { gateway, replica } = await gatewayWith({ defaults: { rpm: 2 } });

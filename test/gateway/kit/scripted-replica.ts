@@ -39,7 +39,11 @@ export interface Exchange {
   reset(): void;
 }
 
-export async function startReplica(first?: Script): Promise<ScriptedReplica> {
+/** @param atEnd - is given what closes it; of the test that is running, when absent */
+export async function startReplica(
+  first?: Script,
+  atEnd: (close: () => Promise<void>) => void = onTestFinished,
+): Promise<ScriptedReplica> {
   const exchanges: Exchange[] = [];
   const sockets = new Set<Socket>();
   let script: Script = first ?? (() => {});
@@ -78,7 +82,7 @@ export async function startReplica(first?: Script): Promise<ScriptedReplica> {
     for (const socket of sockets) socket.destroy();
     return new Promise((resolve) => server.close(() => resolve()));
   };
-  onTestFinished(close);
+  atEnd(close);
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     exchanges,

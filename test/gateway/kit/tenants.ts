@@ -1,33 +1,11 @@
-import type { Key, Organization, TenantObject, Workspace } from '#contracts/tenancy';
+import type { Key, Organization, TenantObject } from '#contracts/tenancy';
+import { sampleKey, sampleOrganization, sampleWorkspace } from '#contracts/tenancy-kit.fixture';
 import { createEndUserIds, createTenantDirectory, type TenantDirectory } from '#gateway';
 import { newKey } from '#storage';
 
 const PEPPER = Buffer.alloc(32, 7);
 
-export const organizationOf = (id: string, more: Partial<Organization> = {}): Organization => ({
-  kind: 'organization',
-  id,
-  organization: id,
-  name: id,
-  tier: null,
-  limits: {},
-  whenCutOff: { kind: 'serve' },
-  appealUrl: null,
-  createdAtMs: 0,
-  closedAtMs: null,
-  ...more,
-});
-
-export const workspaceOf = (organization: string, id: string, more: Partial<Workspace> = {}): Workspace => ({
-  kind: 'workspace',
-  id,
-  organization,
-  name: id,
-  limits: {},
-  createdAtMs: 0,
-  closedAtMs: null,
-  ...more,
-});
+export const organizationOf = (id: string, more: Partial<Organization> = {}): Organization => sampleOrganization({ id, ...more });
 
 /** Tenants in memory: one organization, one workspace, a key of each kind, and whatever a test adds. */
 export interface TestTenants {
@@ -49,31 +27,21 @@ export function testTenants(): TestTenants {
     const use = more.use ?? 'api';
     const { presented, hash, hint } = newKey(use, PEPPER);
     directory.apply([
-      {
-        kind: 'key',
+      sampleKey({
         id,
         organization: 'org_first',
         workspace: use === 'api' ? 'ws_first' : null,
-        name: id,
         use,
         role: use === 'admin' ? 'admin' : null,
         reach: use === 'admin' ? 'installation' : null,
-        member: null,
         hash,
         hint,
-        scopes: {},
-        limits: {},
-        createdAtMs: 0,
-        createdBy: 'system',
-        expiresAtMs: null,
-        revokedAtMs: null,
-        replacedBy: null,
         ...more,
-      },
+      }),
     ]);
     return presented;
   };
-  directory.apply([organizationOf('org_first'), workspaceOf('org_first', 'ws_first')]);
+  directory.apply([organizationOf('org_first'), sampleWorkspace({ id: 'ws_first', organization: 'org_first' })]);
   return {
     directory,
     apiKey: add('key_first_api'),
