@@ -180,9 +180,7 @@ describe('what a rule may do by itself', () => {
     const [{ id }] = await here.casesOf(organization);
     expect((await here.admin('POST', `/admin/v1/cases/${id}/review`, { verdict, note: 'looked' })).status).toBe(200);
   };
-  const actionsOn = async ({
-    organization,
-  }: Key): Promise<readonly { readonly id: string; readonly reversed_by: string | null }[]> =>
+  const actionsOn = async ({ organization }: Key): Promise<readonly { readonly id: string; readonly created_at_ms: number }[]> =>
     (await here.admin('GET', `/admin/v1/actions?organization=${organization}`)).body.data;
   const limitOf = async ({ presented }: Key): Promise<number> => Number((await here.call(presented)).headers[LIMIT]);
 
@@ -200,7 +198,7 @@ describe('what a rule may do by itself', () => {
 
       // 20 of 20 confirmed prove 0.84: enough to slow, and too few for more.
       const [slowed] = (await busyKeys(1)) as [Key];
-      const [action] = (await actionsOn(slowed)) as [{ id: string; created_at_ms: number }];
+      const [action] = (await actionsOn(slowed)) as readonly [{ readonly id: string; readonly created_at_ms: number }];
       expect(action).toMatchObject({
         rung: 'slow',
         factor: 0.25,
