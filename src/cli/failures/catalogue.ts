@@ -18,6 +18,7 @@ import { estimates } from './entries/b05-estimates.ts';
 import { backpressure } from './entries/b06-backpressure.ts';
 import { retryAmplification } from './entries/b07-retry-amplification.ts';
 import { usageOnce } from './entries/b08-usage-once.ts';
+import { revokedKey } from './entries/b10-revoked-key.ts';
 import { canarySecrets } from './entries/g04-canary-secrets.ts';
 import { badConfiguration } from './entries/i01-bad-configuration.ts';
 import { diskRefuses } from './entries/j01-disk-refuses.ts';
@@ -44,6 +45,7 @@ export const FAILURES: readonly FailureEntry[] = [
   backpressure,
   retryAmplification,
   usageOnce,
+  revokedKey,
   canarySecrets,
   badConfiguration,
   diskRefuses,
