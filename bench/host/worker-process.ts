@@ -28,12 +28,14 @@ export async function startWorkerProcess<Question extends object, Answer>(option
   readonly core: number;
   readonly script: URL;
   readonly read: (value: unknown) => Answer;
+  readonly env?: Readonly<Record<string, string>> | undefined;
 }): Promise<WorkerProcess<Question, Answer>> {
   const started: PinnedProcess = await startPinned({
     core: options.core,
     command: process.execPath,
     args: [options.script.pathname],
     hasIpc: true,
+    env: options.env ?? {},
   });
   const pending = new Map<number, Pending>();
   let nextId = 1;
