@@ -48,6 +48,7 @@ export async function startAdminServer(): Promise<AdminServer> {
     endUserId: (organization, user) => `eu_${hashKey(`${organization} ${user}`, pepper).hex.slice(0, 24)}`,
     awaitAcknowledged: (commit, withinMs) => awaitAcknowledged({ store, clock, commit, withinMs }),
     limits: { rulesOf: () => RULES, explain: () => Promise.resolve(null) },
+    signals: () => null,
     renderMetrics: () => '',
     status: () => ({}),
     usage: () => Promise.resolve({ ok: true, value: [] }),

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { getRequestListener } from '@hono/node-server';
 import type { Command } from 'commander';
 import type { Config } from '#contracts/config';
+import type { TenantObject } from '#contracts/tenancy';
 import { createControl } from '#control';
 import {
   BadLimits,
@@ -12,7 +13,6 @@ import {
   openTenants,
   PepperProblem,
   type Gateway,
-  type OpenTenants,
   type Topology,
 } from '#gateway';
 import {
@@ -26,8 +26,26 @@ import {
   type Sample,
   type Telemetry,
 } from '#runtime';
-import { awaitAcknowledged, createJournal, DirectoryInUse, hashKey, newKey, StoreAway, type LimitStore } from '#storage';
-import { startUsageFlow, type UsageFlow } from '#worker';
+import {
+  awaitAcknowledged,
+  createJournal,
+  DirectoryInUse,
+  hashKey,
+  newKey,
+  StoreAway,
+  type LimitStore,
+  type Versioned,
+} from '#storage';
+import {
+  BadAbuseRules,
+  compiledRules,
+  createAbuseWatch,
+  rulesInForce,
+  startUsageFlow,
+  type AbuseWatch,
+  type UsageFlow,
+} from '#worker';
+import { registerAbuseMetrics } from './abuse-metrics.ts';
 import { CannotStart, createEngineFactory, type EngineParts } from './create-engines.ts';
 import { withDefaultModels } from './default-models.ts';
 import { gatewayId } from './gateway-id.ts';
@@ -60,7 +78,7 @@ export function registerServe(program: Command): void {
 }
 
 /** What keeps a server from starting and is said in words; anything else is a defect. */
-const EXPECTED = [CannotStart, DirectoryInUse, PepperProblem, StoreAway, BadLimits] as const;
+const EXPECTED = [CannotStart, DirectoryInUse, PepperProblem, StoreAway, BadLimits, BadAbuseRules] as const;
 
 interface ServeOptions {
   readonly config?: string;
@@ -106,15 +124,26 @@ async function serve(options: ServeOptions, environment: Environment, version: s
   });
   const { firstKeysPath, isNew } = tenants;
   const limits = await openLimits(config, { clock, random });
-  let current = config;
   const { config: served, missingModel } = withDefaultModels(config, dataDirectory);
-  current = served;
+  let current = served;
+  const watch = createAbuseWatch({
+    config: served.abuse,
+    clock,
+    store,
+    seed: [Number.parseInt(random.hex(4), 16), Number.parseInt(random.hex(4), 16)],
+    onCommitted: tenants.committed,
+    onEvent: ({ level, message }) => log[level](message),
+  });
   const parts = { clock, random, log, environment };
   const topology = buildTopology(served, createEngineFactory(served, parts));
   const control = createControl({
     authenticate: (header) => principalOf(header, tenants.directory),
     store,
-    onCommitted: tenants.committed,
+    onCommitted(objects) {
+      tenants.committed(objects);
+      noteNewAccounts(watch, objects);
+    },
+    signals: watch.signals,
     onDefect: (error, route) =>
       log.error('the admin API failed', {
         route,
@@ -141,6 +170,7 @@ async function serve(options: ServeOptions, environment: Environment, version: s
       journal: journal.status(),
       tenants: tenants.status(),
       limits: limitsOf(limits),
+      abuse: watch.status(),
     }),
   });
   const operator = getRequestListener(control.fetch);
@@ -158,8 +188,12 @@ async function serve(options: ServeOptions, environment: Environment, version: s
     limits,
     metrics,
     operator: (incoming, outgoing) => void operator(incoming, outgoing),
-    onRecord: (record, seen) => telemetry?.record(record, seen.traceparent),
+    onRecord(record, seen) {
+      telemetry?.record(record, seen.traceparent);
+      watch.observe(record, seen);
+    },
   });
+  registerAbuseMetrics(metrics, watch);
   registerLimitMetrics(metrics, { limits, limiter: () => gateway.limiter(), tenants });
   // Nothing is lost: they are in the journal, which the next start reads.
   const onUndrained = (error: unknown): void =>
@@ -182,11 +216,13 @@ async function serve(options: ServeOptions, environment: Environment, version: s
     gateway,
     telemetry,
     current: { config: served, topology },
+    watch,
     onReload: (config) => (current = config),
   });
   await signaled;
   log.info('shutting down');
   await gateway.close();
+  await watch.close();
   await Promise.all([limits.close(), tenants.close()]);
   await journal.flush();
   await Promise.all([telemetry?.close(), flow.drain(AbortSignal.timeout(DRAIN_MS)).catch(onUndrained)]);
@@ -207,6 +243,13 @@ function cannotListen(error: unknown, { listen }: Config): never {
   throw error;
 }
 
+/** Members that were just made: their mail domains are signals of new accounts. */
+function noteNewAccounts(watch: AbuseWatch, objects: readonly Versioned<TenantObject>[]): void {
+  for (const { object, version } of objects)
+    if (object.kind === 'member' && version === 1)
+      watch.observeAccount({ organization: object.organization, address: null, mailDomain: object.email.split('@')[1] ?? null });
+}
+
 /** The limit store as `/admin/v1/status` shows it. */
 function limitsOf(limits: LimitStore): object {
   const { wouldHaveRefused, ...status } = limits.status();
@@ -219,6 +262,7 @@ interface Reload {
   readonly gateway: Gateway;
   readonly telemetry: Telemetry | null;
   readonly current: { readonly config: Config; readonly topology: Topology };
+  readonly watch: AbuseWatch;
   readonly onReload: (config: Config) => void;
 }
 
@@ -226,7 +270,7 @@ interface Reload {
 const FIXED = ['listen', 'data', 'stores', 'keys', 'journal', 'log', 'telemetry'] as const;
 
 /** SIGHUP swaps the whole configuration, or keeps the old one and says why. Requests keep what they began with. */
-function reloadOnHangup({ options, parts, gateway, telemetry, current, onReload }: Reload): void {
+function reloadOnHangup({ options, parts, gateway, telemetry, current, watch, onReload }: Reload): void {
   const { log, environment } = parts;
   let { config, topology } = current;
   process.on('SIGHUP', () => {
@@ -238,8 +282,12 @@ function reloadOnHangup({ options, parts, gateway, telemetry, current, onReload 
       const kept = Object.fromEntries(FIXED.map((key) => [key, config[key]])) as Pick<Config, (typeof FIXED)[number]>;
       const swapped = { ...next, ...kept };
       const built = buildTopology(swapped, createEngineFactory(swapped, parts), topology);
-      // Refuses limits that cannot be meant, before anything has changed.
+      // Rules and limits that cannot be meant are refused before anything has changed.
+      compiledRules(rulesInForce(swapped.abuse));
       gateway.replace({ config: swapped, topology: built });
+      watch.replace(swapped.abuse);
+      for (const { id } of swapped.models)
+        if (!config.models.some((model) => model.id === id)) watch.noteRelease(id, parts.clock.wallMs());
       [config, topology] = [swapped, built];
       onReload(config);
       telemetry?.replace(config);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Case } from '#contracts/tenancy';
+import { subjectSchema, type Case } from '#contracts/tenancy';
 import { conflict, json, notFound } from './answer.ts';
 import { id as idField, note, page, version } from './fields.ts';
 import { present } from './present.ts';
@@ -24,6 +24,17 @@ export const caseRoutes: readonly Route[] = [
         (status === undefined || one.status === status) && (rule === undefined || one.rule === rule);
       const found = await tenants.list({ kind: 'case', organization, after, limit, keeps });
       return json({ data: found.items.map(present), next_after: found.nextAfter });
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/admin/v1/signals',
+    permission: 'cases.read',
+    reach: 'installation',
+    query: subjectSchema,
+    handle({ tools }, { query }) {
+      const known = tools.signals(query);
+      return known === null ? notFound(query.kind, query.id) : json(known);
     },
   }),
   route({

@@ -65,6 +65,7 @@ export async function openAdminKit(): Promise<AdminKit> {
           bindsNext: { rule: 'rpm', subject: id, because: '5 of 600 are left' },
         }),
     },
+    signals: ({ kind, id }) => (id === 'key_seen' ? { subject: { kind, id }, values: {}, errors: {}, rules: [] } : null),
     renderMetrics: () => 'plimsoll_requests 1\n',
     status: () => ({ ready: true }),
     usage: () => Promise.resolve({ ok: true, value: [] }),

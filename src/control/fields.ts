@@ -5,7 +5,11 @@ import { problem, type Answer } from './answer.ts';
 import type { Call } from './route.ts';
 
 /** Fields that several bodies and queries have. */
-export const id = z.string().min(1).max(128);
+export const id = z
+  .string()
+  .min(1)
+  .max(128)
+  ; // PostgreSQL refuses a text with a NUL
 export const name = z.string().trim().min(1).max(200);
 export const wallMs = z.int().min(0).max(8.64e15);
 /** The version that a change is meant for; without it, whatever is there now. */

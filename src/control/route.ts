@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import type { Clock, Random } from '#contracts/clock';
-import type { Key } from '#contracts/tenancy';
+import type { Key, Subject } from '#contracts/tenancy';
 import type { Permission } from '#core/tenancy';
 import type { Acknowledgement, ControlStore, NewKey } from '#storage';
 import { problem, type Answer } from './answer.ts';
+import { id as idField } from './fields.ts';
 import type { LimitViews } from './limit-views.ts';
 import type { Principal, Reach } from './principal.ts';
 import type { Tenants } from './tenants.ts';
@@ -43,6 +44,8 @@ export interface Tools {
   /** Which gateways have applied a commit, once all have or the time is over. */
   readonly awaitAcknowledged: (commit: number, withinMs: number) => Promise<Acknowledgement>;
   readonly limits: LimitViews;
+  /** What is known of a subject on the gateway that is asked, and what each rule says of it; null when nothing is. */
+  readonly signals: (subject: Subject) => object | null;
   readonly verifyAudit: ControlStore['verifyAudit'];
 }
 
@@ -76,13 +79,15 @@ export function route<Q = Record<string, never>, B = undefined>(definition: Defi
     reach,
     isOpenToApiKeys,
     handle(call, raw) {
+      const { id = '' } = raw.params;
+      if (id !== '' && !idField.safeParse(id).success) return problem('not_found', 'There is nothing with such an id');
       const parsedQuery = query.safeParse(raw.query);
       if (!parsedQuery.success) return invalid('query', parsedQuery.error);
       const parsedBody = body?.safeParse(raw.body);
       if (parsedBody?.success === false)
         return raw.body === undefined ? problem('invalid_request', 'The body must be JSON') : invalid('body', parsedBody.error);
       return handle(call, {
-        id: raw.params['id'] ?? '',
+        id,
         query: parsedQuery.data as Q,
         body: parsedBody?.data as B,
       });

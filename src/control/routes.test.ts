@@ -19,6 +19,7 @@ interface Case {
 const CASES: Readonly<Record<string, Case>> = {
   'GET /metrics': { at: () => '/metrics', foreign: 'own' },
   'GET /admin/v1/me': { at: () => '/admin/v1/me', foreign: 'own' },
+  'GET /admin/v1/signals': { at: () => '/admin/v1/signals?kind=key&id=key_seen', foreign: 'own' },
   'GET /admin/v1/status': { at: () => '/admin/v1/status', foreign: 'own' },
   'GET /admin/v1/usage': { at: (one) => `/admin/v1/usage?organization=${one.organization}`, foreign: 404 },
   'GET /admin/v1/organizations': { at: () => '/admin/v1/organizations', foreign: 'own' },
@@ -212,6 +213,19 @@ describe.each(routes)('$name', (route) => {
       body: { error: { type: 'invalid_request' } },
     });
   });
+});
+
+test("an id that no store takes is nobody's in a path, and a wrong field elsewhere", async () => {
+  const caller = kit.caller({ organization: 'org_x', reach: 'installation' });
+  for (const { method, path, name } of routes.filter((one) => one.path.includes(':id')))
+    expect([name, (await kit.ask(caller, method, path.replace(':id', '%00'), CASES[name]?.body?.(stranger))).status]).toEqual([
+      name,
+      404,
+    ]);
+  for (const field of ['organization', 'after'])
+    expect((await kit.ask(caller, 'GET', `/admin/v1/keys?${field}=%00`)).body.error.message).toMatch(/control characters/);
+  const body = { organization: 'org_x', workspace: 'ws_\0', name: 'k' };
+  expect((await kit.ask(caller, 'POST', '/admin/v1/keys', body)).status).toBe(400);
 });
 
 test('what an API key may reach is to read an action, and to appeal it', () => {

