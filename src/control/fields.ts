@@ -9,7 +9,7 @@ export const id = z
   .string()
   .min(1)
   .max(128)
-  ; // PostgreSQL refuses a text with a NUL
+  .regex(/^\P{Cc}+$/u, 'an id has no control characters'); // PostgreSQL refuses a text with a NUL
 export const name = z.string().trim().min(1).max(200);
 export const wallMs = z.int().min(0).max(8.64e15);
 /** The version that a change is meant for; without it, whatever is there now. */
