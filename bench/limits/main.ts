@@ -2,11 +2,13 @@
 import { parseArgs } from 'node:util';
 import { describeMachine } from '../host/machine.ts';
 import { createStopList } from '../host/stop-list.ts';
+import { replayAzure } from './azure-replay.ts';
 import { measureInProcess } from './in-process.ts';
 import type { Part, PartOptions } from './part.ts';
 
 const PARTS: Readonly<Record<string, (options: PartOptions) => Promise<Part>>> = {
   'in-process': measureInProcess,
+  'azure-replay': replayAzure,
 };
 
 const USAGE = `npm run bench:limits -- [options]
