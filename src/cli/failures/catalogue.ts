@@ -19,6 +19,7 @@ import { backpressure } from './entries/b06-backpressure.ts';
 import { retryAmplification } from './entries/b07-retry-amplification.ts';
 import { usageOnce } from './entries/b08-usage-once.ts';
 import { revokedKey } from './entries/b10-revoked-key.ts';
+import { hostileKeys } from './entries/b11-hostile-keys.ts';
 import { canarySecrets } from './entries/g04-canary-secrets.ts';
 import { badConfiguration } from './entries/i01-bad-configuration.ts';
 import { diskRefuses } from './entries/j01-disk-refuses.ts';
@@ -46,6 +47,7 @@ export const FAILURES: readonly FailureEntry[] = [
   retryAmplification,
   usageOnce,
   revokedKey,
+  hostileKeys,
   canarySecrets,
   badConfiguration,
   diskRefuses,
