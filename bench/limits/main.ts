@@ -4,10 +4,12 @@ import { describeMachine } from '../host/machine.ts';
 import { createStopList } from '../host/stop-list.ts';
 import { replayAzure } from './azure-replay.ts';
 import { measureInProcess } from './in-process.ts';
+import { measureRedis } from './redis.ts';
 import type { Part, PartOptions } from './part.ts';
 
 const PARTS: Readonly<Record<string, (options: PartOptions) => Promise<Part>>> = {
   'in-process': measureInProcess,
+  redis: measureRedis,
   'azure-replay': replayAzure,
 };
 
