@@ -61,6 +61,8 @@ export interface Asked {
 }
 
 const MINUTE = 60_000;
+/** Lists are read in a thread, which takes its time to begin. */
+const LISTS_MS = 20_000;
 const PEPPER = Buffer.alloc(32, 5);
 /** A midnight, so that a test knows when a day ends. */
 const START_MS = Date.UTC(2026, 5, 1);
@@ -119,6 +121,8 @@ export async function startInstallation(abuse: ConfigInput['abuse']): Promise<In
     onCommitted: tenants.committed,
     onEvent: (event) => events.push(event),
   });
+  if (abuse?.lists?.places?.length)
+    await until(() => events.some(({ message }) => message.includes('in use')), 'the lists are in use', LISTS_MS);
   const control = createControl({
     authenticate: (header) => principalOf(header, tenants.directory),
     store,
