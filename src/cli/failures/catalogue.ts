@@ -20,6 +20,7 @@ import { retryAmplification } from './entries/b07-retry-amplification.ts';
 import { usageOnce } from './entries/b08-usage-once.ts';
 import { revokedKey } from './entries/b10-revoked-key.ts';
 import { hostileKeys } from './entries/b11-hostile-keys.ts';
+import { otherTenant } from './entries/b12-other-tenant.ts';
 import { canarySecrets } from './entries/g04-canary-secrets.ts';
 import { badConfiguration } from './entries/i01-bad-configuration.ts';
 import { diskRefuses } from './entries/j01-disk-refuses.ts';
@@ -48,6 +49,7 @@ export const FAILURES: readonly FailureEntry[] = [
   usageOnce,
   revokedKey,
   hostileKeys,
+  otherTenant,
   canarySecrets,
   badConfiguration,
   diskRefuses,
