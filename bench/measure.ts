@@ -56,6 +56,7 @@ export function targetOf(running: RunningSystem, script: Script, dialect: WireDi
     model: running.modelOf?.(script, dialect) ?? modelName(script),
     bodyBytes,
     isStream: script.kind !== 'json',
+    ...(running.endUser === undefined ? {} : { endUser: running.endUser }),
   };
 }
 

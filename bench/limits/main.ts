@@ -6,10 +6,12 @@ import { replayAzure } from './azure-replay.ts';
 import { measureInProcess } from './in-process.ts';
 import { measureRedis } from './redis.ts';
 import type { Part, PartOptions } from './part.ts';
+import { measurePath } from './path.ts';
 
 const PARTS: Readonly<Record<string, (options: PartOptions) => Promise<Part>>> = {
   'in-process': measureInProcess,
   redis: measureRedis,
+  path: measurePath,
   'azure-replay': replayAzure,
 };
 

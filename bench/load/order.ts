@@ -9,6 +9,8 @@ export interface Target {
   readonly model: string;
   readonly bodyBytes: number;
   readonly isStream: boolean;
+  /** Whom the client says it acts for. */
+  readonly endUser?: string;
 }
 
 /** What the load generator is asked to do. */

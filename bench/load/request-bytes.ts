@@ -14,6 +14,7 @@ function bodyOf(target: Target, tag: number | null): string {
       model: target.model,
       max_tokens: 256,
       ...(target.isStream ? { stream: true } : {}),
+      ...(target.endUser === undefined ? {} : { metadata: { user_id: target.endUser } }),
       messages: [{ role: 'user', content }],
     });
   const opening = tag === null ? '' : `bench-tag-${tag}; `;

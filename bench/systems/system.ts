@@ -32,6 +32,10 @@ export interface RunningSystem {
   readonly version: string;
   /** The name under which clients ask for a script, where it is not the script's own. */
   readonly modelOf?: (script: Script, dialect: WireDialect) => string;
+  /** Whom clients say they act for, where that is part of what is measured. */
+  readonly endUser?: string;
+  /** What it says of itself in Prometheus' text form, where it does. */
+  metrics?(): Promise<string>;
   stop(): Promise<void>;
 }
 
