@@ -71,6 +71,8 @@ class Book implements MeterBook {
   readonly #subjectsMax: number;
   readonly #scopes: (ScopeTable | undefined)[] = [];
   readonly #found: Found[] = [];
+  /** States of the meters of a settlement while it is made. */
+  #ahead = new Float64Array(32);
   /** Nobody reads it: it keeps the reads that it is made of from being left out. */
   // oxlint-disable-next-line no-unused-private-class-members
   #touched = 0;
@@ -164,7 +166,8 @@ class Book implements MeterBook {
   }
 
   settle(groups: readonly MeterGroup[], deltas: Float64Array, nowUs: number, wallMs: number): void {
-    const ahead = new Float64Array(deltas.length);
+    if (this.#ahead.length < deltas.length) this.#ahead = new Float64Array(2 * deltas.length);
+    const ahead = this.#ahead;
     this.#setTime(nowUs, wallMs);
     this.#findRows(groups);
     let place = 0;
