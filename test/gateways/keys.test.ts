@@ -165,8 +165,18 @@ describe.skipIf(!isPossible)(`three gateways on one control store${because}`, ()
 
     // Two a minute, counted across the gateways.
     await reaches(b, chat, 200);
-    for (const gateway of [a, b])
-      expect((await client(gateway, search).messages.create(question)).content).toMatchObject([{ text: 'Seven feet.' }]);
+    for (const gateway of [a, b]) {
+      // On a machine so busy that the store of limits seems away for a moment, a rate waits for it.
+      const isServed = async (): Promise<boolean> => {
+        const answer = await client(gateway, search)
+          .messages.create(question)
+          .catch((error: unknown) => error);
+        if (answer instanceof Anthropic.RateLimitError) return false;
+        expect(answer).toMatchObject({ content: [{ text: 'Seven feet.' }] });
+        return true;
+      };
+      await eventually(isServed, `${gateway.port} serves a key that moved in`, 5_000);
+    }
     for (const gateway of fleet.gateways) {
       const refused = await client(gateway, search)
         .messages.create(question)
