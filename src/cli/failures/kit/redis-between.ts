@@ -13,9 +13,6 @@ export interface RedisBetween extends Link {
   readonly liesTold: () => number;
 }
 
-/** The first argument of the script that counts, by which it is told from others. */
-const OPERATIONS = new Set(['take', 'settle', 'hold', 'peek']);
-
 export async function startRedisBetween(serverPort: number): Promise<RedisBetween> {
   let isLying = false;
   let aheadUs: number | null = null;
@@ -24,8 +21,8 @@ export async function startRedisBetween(serverPort: number): Promise<RedisBetwee
   const now = (): Buffer => Buffer.from(aheadUs === null ? '' : String(Date.now() * 1000 + aheadUs));
 
   const link = await startLink(serverPort, (): Between => {
-    // Answers come in the order of the questions; how many meters each question had, or null where there is no lie to tell.
-    const asked: (number | null)[] = [];
+    // Answers come in the order of the questions: for each, whether it asks for room.
+    const asked: boolean[] = [];
     const commands = createSplitter();
     const replies = createSplitter();
     return {
@@ -33,7 +30,7 @@ export async function startRedisBetween(serverPort: number): Promise<RedisBetwee
         Buffer.concat(
           commands(bytes).map((command) => {
             const call = readScriptCall(command);
-            asked.push(call?.what === 'take' ? call.meters : null);
+            asked.push(call?.asksForRoom === true);
             if (call === null || aheadUs === null) return command;
             stepped++;
             return writeCommand(call.args.with(call.nowAt, now()));
@@ -42,12 +39,12 @@ export async function startRedisBetween(serverPort: number): Promise<RedisBetwee
       toClient: (bytes) =>
         Buffer.concat(
           replies(bytes).map((reply) => {
-            const meters = asked.shift() ?? null;
-            const [, refusedBy] = /^\*\d+\r\n:(-?\d+)\r\n/.exec(reply.toString('latin1')) ?? [];
-            if (!isLying || meters === null || refusedBy === undefined) return reply;
+            const [refusal, refusedBy] = /^\*\d+\r\n:(-?\d+)\r\n:-?\d+\r\n/.exec(reply.toString('latin1')) ?? [];
+            if (asked.shift() !== true || !isLying || refusal === undefined) return reply;
             if (refusedBy !== '-1') lies++;
-            const zeros = ':0\r\n'.repeat(2 * meters);
-            return Buffer.from(`*${2 + 2 * meters}\r\n:-1\r\n:0\r\n${zeros}`);
+            // Refused by nobody, and no wait; the rest is as the server said.
+            const head = refusal.slice(0, refusal.indexOf('\r\n') + 2);
+            return Buffer.concat([Buffer.from(`${head}:-1\r\n:0\r\n`), reply.subarray(refusal.length)]);
           }),
         ),
     };
@@ -64,20 +61,21 @@ export async function startRedisBetween(serverPort: number): Promise<RedisBetwee
 
 interface ScriptCall {
   readonly args: readonly Buffer[];
-  readonly what: string;
   /** Which of the arguments is the time. */
   readonly nowAt: number;
-  readonly meters: number;
+  readonly asksForRoom: boolean;
 }
 
-/** The call of a script of the limits: its keys, then what, now, gateway, numbers, and a name for each meter; or a beat. */
+/** After its keys a beat has the time, a gateway and a life. */
+const OF_A_BEAT = 3;
+
+/** The call of a script of the limits, which after its keys has what is to be done, the time, and more; or a beat. */
 function readScriptCall(command: Buffer): ScriptCall | null {
   const args = readCommand(command);
   if (!/^eval(sha)?$/i.test(args[0]?.toString() ?? '')) return null;
   const first = 3 + Number(args[2]?.toString());
-  const what = args[first]?.toString() ?? '';
-  if (OPERATIONS.has(what)) return { args, what, nowAt: first + 1, meters: args.length - first - 4 };
-  return args.length === first + 3 ? { args, what: 'beat', nowAt: first, meters: 0 } : null;
+  if (args.length === first + OF_A_BEAT) return { args, nowAt: first, asksForRoom: false };
+  return { args, nowAt: first + 1, asksForRoom: args[first]?.toString().startsWith('take') === true };
 }
 
 /** Cuts a stream of RESP values into whole ones. */
