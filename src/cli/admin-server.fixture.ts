@@ -47,7 +47,7 @@ export async function startAdminServer(): Promise<AdminServer> {
     findKey: ({ hex }) => idsByHash.get(hex) ?? null,
     endUserId: (organization, user) => `eu_${hashKey(`${organization} ${user}`, pepper).hex.slice(0, 24)}`,
     awaitAcknowledged: (commit, withinMs) => awaitAcknowledged({ store, clock, commit, withinMs }),
-    limits: { rulesOf: () => RULES, explain: () => Promise.resolve(null) },
+    limits: { problemOf: () => null, rulesOf: () => RULES, explain: () => Promise.resolve(null) },
     signals: () => null,
     renderMetrics: () => '',
     status: () => ({}),

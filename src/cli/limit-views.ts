@@ -4,6 +4,7 @@ import type { KeyLimits, LimitState, LimitViews, RuleInForce } from '#control';
 import {
   bindsNext,
   boundsOf,
+  problemOfOverride,
   RATE_KINDS,
   unitsLeft,
   usUntilFull,
@@ -37,6 +38,7 @@ export function createLimitViews({ limiter, config, callerOf, clock }: LimitView
         const limit = own.limit ?? ofTier.limit ?? definition.limit ?? Infinity;
         return ruleInForce(definition, { limit, burst: own.burst ?? ofTier.burst ?? definition.burst ?? limit });
       }),
+    problemOf: (rule, values) => problemOfOverride(limiter().planner, rule, values),
     async explain(keyId) {
       const caller = callerOf(keyId);
       if (caller === null) return null;

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { RUNGS } from './tenancy.ts';
 
 /** Whose signals a rule reads, and whom it is about. */
-export const RULE_SUBJECTS = ['organization', 'key', 'end_user', 'address_block'] as const;
+const RULE_SUBJECTS = ['organization', 'key', 'end_user', 'address_block'] as const;
 
 /** Why something was done, as evidence, pages and clients name it; docs/abuse.md says what each means. Never reused. */
 export const REASONS = [
@@ -22,7 +22,7 @@ export const REASONS = [
   'refusal_mix',
   'operator_decision',
 ] as const;
-export type Reason = (typeof REASONS)[number];
+type Reason = (typeof REASONS)[number];
 
 const ruleId = z.string().regex(/^[a-z][a-z0-9_-]{0,47}$/, 'a lower-case letter, then letters, digits, - and _, at most 48');
 /** `30s`, `5m`, `1h`, `7d`. */

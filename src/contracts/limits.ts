@@ -57,8 +57,8 @@ export const limitRuleSchema = z.strictObject({
 export type LimitRule = z.infer<typeof limitRuleSchema>;
 
 /** Which requests give way first. */
-export const PRIORITIES = ['interactive', 'default', 'background', 'batch'] as const;
-export type Priority = (typeof PRIORITIES)[number];
+const PRIORITIES = ['interactive', 'default', 'background', 'batch'] as const;
+type Priority = (typeof PRIORITIES)[number];
 
 export const tierSchema = z.strictObject({
   id: ruleId,

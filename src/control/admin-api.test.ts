@@ -472,6 +472,14 @@ describe('the edge', () => {
     expect([answer.status, answer.body.error.message]).toEqual([status, expect.stringContaining(words)]);
   });
 
+  test('a limit that cannot be kept exactly is refused where it is set, in words', async () => {
+    const made = (await kit.ask(root, 'POST', '/admin/v1/organizations', { name: 'Odd' })).body;
+    const answer = await kit.ask(root, 'PATCH', `/admin/v1/organizations/${made.id}`, {
+      limits: { rpm: { limit: 999_999_999_989 } },
+    });
+    expect([answer.status, answer.body.error.message]).toEqual([400, 'limits: rpm: choose a rounder limit']);
+  });
+
   test('while the store is away every change is refused in words, and what needs no store is answered', async () => {
     const away = createBoundedStore({
       ask: () => Promise.reject(new StoreAway('connection refused to postgres://user:secret@host')),

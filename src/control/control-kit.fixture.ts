@@ -51,6 +51,7 @@ export async function openAdminKit(): Promise<AdminKit> {
     endUserId: (organization, user) => `eu_${hashKey(`${organization} ${user}`, PEPPER).hex.slice(0, 24)}`,
     awaitAcknowledged: (commit, withinMs) => awaitAcknowledged({ store, clock, commit, withinMs }),
     limits: {
+      problemOf: (rule, { limit }) => (limit === 999_999_999_989 ? `${rule}: choose a rounder limit` : null),
       rulesOf: ({ tier }) => RULES.map((rule) => (tier === 'large' ? { ...rule, limit: rule.limit * 10 } : rule)),
       explain: (id) =>
         Promise.resolve({

@@ -59,6 +59,8 @@ export function checkLimits(
         'invalid_request',
         `limits: no rule is called ${JSON.stringify(rule)}; there are ${[...rules.keys()].join(', ') || 'none'}`,
       );
+    const inexact = call.tools.limits.problemOf(rule, { limit, burst });
+    if (inexact !== null) return problem('invalid_request', `limits: ${inexact}`);
     if (call.principal.reach === 'installation') continue;
     const limitMax = Math.max(given.limit, before[rule]?.limit ?? 0);
     const burstMax = Math.max(given.burst, before[rule]?.burst ?? 0);

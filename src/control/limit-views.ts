@@ -5,6 +5,8 @@ import type { Organization } from '#contracts/tenancy';
 export interface LimitViews {
   /** The rules that hold for an organization, with its tier's and its own values; at once, from memory. */
   rulesOf(organization: Organization): readonly RuleInForce[];
+  /** Why values for a rule cannot be kept exactly, in words; null when they can. */
+  problemOf(rule: string, values: { readonly limit?: number | undefined; readonly burst?: number | undefined }): string | null;
   /** Each limit on a key as it stands now; null for a key that this gateway does not know. */
   explain(keyId: string): Promise<KeyLimits | null>;
 }

@@ -16,16 +16,16 @@ import {
 } from './row-layout.ts';
 import type { Row } from './subject-rows.ts';
 
-export const MINUTE_MS = 60_000;
-export const TEN_MS = 600_000;
-export const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
+const TEN_MS = 600_000;
+const HOUR_MS = 3_600_000;
 export const DAY_MS = 86_400_000;
 /** A request counts half as much in a share after this long. */
 export const SHARE_HALF_LIFE_MS = 1_800_000;
 /** λ of the usual spend of an hour: about the last two days of hours in use. */
 const SPEND_HOUR_WEIGHT = 1 / 24;
 /** Minutes of spend are taken by their logarithm, whose spread is seldom below this. */
-export const LOG_SPEND_SIGMA_MIN = 0.5;
+const LOG_SPEND_SIGMA_MIN = 0.5;
 
 /** Gives a new row its beginning. */
 export function beginRow({ floats, at }: Row, nowMs: number): void {

@@ -27,9 +27,9 @@ export type Movement =
   | { readonly kind: 'two_places' };
 
 /** Nearer than this is the same place: tables of addresses are often wrong by as much. */
-export const DISTANCE_KM_MIN = 500;
+const DISTANCE_KM_MIN = 500;
 /** Airliners do 900. */
-export const SPEED_KM_PER_HOUR_MAX = 1_000;
+const SPEED_KM_PER_HOUR_MAX = 1_000;
 /** A movement takes at least this long, so that two requests of one minute give no absurd speed. */
 const TIME_MS_MIN = 60_000;
 

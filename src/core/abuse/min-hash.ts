@@ -7,7 +7,7 @@ export const SIGNATURE_WORDS = FUNCTIONS / 4;
 const CHANCE = 1 / 256;
 const SHINGLE_WORDS = 3;
 /** Only the beginning of a text is looked at: templates begin alike, and a request's cost has a bound. */
-export const TEXT_WORDS_MAX = 128;
+const TEXT_WORDS_MAX = 128;
 const TEXT_CHARACTERS_MAX = 2_048;
 
 /**

@@ -26,11 +26,11 @@ export const SHARE_REQUESTS_MIN = 20;
 /** And the weight itself: what is left of requests long past says nothing of now. */
 const SHARE_WEIGHT_MIN = 5;
 /** Hours with spend before the usual one is known. */
-export const SPEND_HOURS_MIN = 12;
+const SPEND_HOURS_MIN = 12;
 /** The least usual hour, in micro-dollars, that spend is compared with: a tenth of a cent. */
 const USUAL_SPEND_MIN = 1_000;
 /** Whole days before a day's round can be told. */
-export const WHOLE_DAYS_MIN = 3;
+const WHOLE_DAYS_MIN = 3;
 
 /** What reading takes besides the row. */
 export interface ReadContext {
@@ -154,7 +154,7 @@ function readAccounts({ floats, at }: Row, { account }: ReadContext, write: Writ
 }
 
 /** A share and its error, by the number of equal weights that would tell as much (Kish); null when those are too few. */
-export function readShare(
+function readShare(
   { floats, at }: Row,
   base: (typeof BASES)[number],
   hit: (typeof HITS)[number],

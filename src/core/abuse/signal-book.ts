@@ -74,7 +74,7 @@ export interface SignalBookOptions {
 }
 
 export { BYTES_PER_SUBJECT };
-export const SUBJECTS_MAX = { organization: 16_384, key: 32_768, end_user: 16_384, address_block: 16_384 } as const;
+const SUBJECTS_MAX = { organization: 16_384, key: 32_768, end_user: 16_384, address_block: 16_384 } as const;
 const MINUTES_A_DAY = 1_440;
 /** Fewer subjects than this are no reason for a lower threshold. */
 const TESTED_MIN = 64;

@@ -1,4 +1,4 @@
-export { type Address, addressOfBytes, networkOf, networkText, parseAddress, parseNetwork } from './address.ts';
+export { type Address, networkOf, networkText, parseAddress, parseNetwork } from './address.ts';
 export {
   createIpTable,
   type IpBlocks,

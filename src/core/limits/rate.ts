@@ -35,7 +35,7 @@ export type RateKind = (typeof RATE_KINDS)[keyof typeof RATE_KINDS];
 export const EPOCH_US = 4_000_000;
 const STEPS_US = [1, 1_000, 1_000_000] as const;
 /** Units that a calendar count may reach: the rest of the 53 bits names its period. */
-export const CALENDAR_UNITS_MAX = 2 ** 43 - 1;
+const CALENDAR_UNITS_MAX = 2 ** 43 - 1;
 
 export type RateSpec =
   | { readonly kind: 'rate'; readonly limit: number; readonly windowUs: number; readonly burst: number }

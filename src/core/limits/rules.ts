@@ -34,7 +34,7 @@ const UNITS_US: Readonly<Record<string, number>> = {
 const MINUTE: WindowSpec = { kind: 'rate', windowUs: 60_000_000 };
 
 /** Reads `30s`, `5m`, `1h`, `7d`, `day` or `month`. */
-export function readWindow(text: string): WindowSpec {
+function readWindow(text: string): WindowSpec {
   if (text === 'day' || text === 'month') return { kind: text };
   const [, count = '1', unit = 'm'] = /^(\d+)(ms|s|m|h|d)$/.exec(text) ?? [];
   return { kind: 'rate', windowUs: Number(count) * (UNITS_US[unit] ?? 60_000_000) };

@@ -6,7 +6,7 @@ import { refusalOfHardStop } from './refusals.ts';
 
 /** Output is charged while it streams each time that so many tokens or so much time have gone by: the step of any overshoot. */
 export const CHARGE_TOKENS = 64;
-export const CHARGE_US = 250_000;
+const CHARGE_US = 250_000;
 
 export interface AdmittedOptions {
   readonly id: string;

@@ -135,7 +135,7 @@ export async function startInstallation(abuse: ConfigInput['abuse']): Promise<In
     findKey: (hash) => tenants.directory.keyIdOf(hash),
     endUserId: tenants.endUserId,
     awaitAcknowledged: (commit, withinMs) => awaitAcknowledged({ store, clock, commit, withinMs }),
-    limits: { rulesOf: () => [], explain: () => Promise.resolve(null) },
+    limits: { problemOf: () => null, rulesOf: () => [], explain: () => Promise.resolve(null) },
     signals: () => null,
     renderMetrics: metrics.render,
     status: () => ({}),
