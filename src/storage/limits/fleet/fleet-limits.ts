@@ -4,8 +4,9 @@ import type { LimitAnswer, LimitStatus, LimitStore, Settlement, TakeRequest } fr
 import { advance, heldBy, type Held } from '../held.ts';
 import type { SharedLimits, SharedOperation, SharedReply } from '../shared-limits.ts';
 import { createDecideApart, eachMeter, type DecideApart } from './decide-apart.ts';
-import { BACKGROUND_MS, createOutbox, type Outbox } from './outbox.ts';
-import { createStoreLink, isReachable, withinBudget, type StoreLink } from './store-link.ts';
+import { createDeadlines, type Deadlines } from './deadlines.ts';
+import { createOutbox, type Outbox } from './outbox.ts';
+import { BACKGROUND_MS, createStoreLink, isReachable, type StoreLink } from './store-link.ts';
 import { SubjectRow, type Leases, type Refusal } from './subject-row.ts';
 
 export interface FleetLimitsOptions {
@@ -49,7 +50,7 @@ class FleetLimits implements LimitStore {
   readonly #shared: SharedLimits;
   readonly #clock: Clock;
   readonly #gateway: string;
-  readonly #budgetMs: number;
+  readonly #beats: Deadlines;
   readonly #leaseMs: number;
   readonly #placesLeaseMs: number;
   readonly #leases: Leases;
@@ -72,7 +73,7 @@ class FleetLimits implements LimitStore {
     this.#shared = shared;
     this.#clock = clock;
     this.#gateway = random.hex(8);
-    this.#budgetMs = options.budgetMs;
+    this.#beats = createDeadlines(clock, BACKGROUND_MS);
     this.#leaseMs = options.leaseMs;
     this.#placesLeaseMs = options.placesLeaseMs;
     this.#leases = { leaseUs: options.leaseMs * 1000, placesLeaseUs: options.placesLeaseMs * 1000 };
@@ -167,7 +168,7 @@ class FleetLimits implements LimitStore {
     const nowUs = this.#clock.nowUs();
     for (const row of this.#rows.values()) this.#giveBack(row, nowUs);
     this.#outbox.flushAll();
-    await withinBudget(this.#clock, CLOSE_MS, this.#outbox.emptied(), () => undefined);
+    await createDeadlines(this.#clock, CLOSE_MS).within(this.#outbox.emptied(), () => undefined);
     this.#outbox.close();
     this.#link.close();
     await this.#shared.close();
@@ -219,7 +220,7 @@ class FleetLimits implements LimitStore {
       });
     };
     const operation = this.#operation({ what: 'take', groups: request.groups, units: costs, wishes });
-    const reply = await this.#link.ask(operation, this.#budgetMs, (late) => {
+    const reply = await this.#link.ask(operation, 'request', (late) => {
       answered();
       this.#hearLate(late, rows, costs, sentAtUs);
     });
@@ -333,7 +334,7 @@ class FleetLimits implements LimitStore {
   async #peekAtStore(groups: readonly MeterGroup[], rows: readonly SubjectRow[]): Promise<LimitAnswer> {
     for (const row of rows) this.#outbox.flushRow(row);
     const operation = this.#operation({ what: 'peek', groups, units: new Float64Array(countMeters(groups)) });
-    const reply = await this.#link.ask(operation, this.#budgetMs, () => undefined);
+    const reply = await this.#link.ask(operation, 'request', () => undefined);
     if (reply !== null) this.#hear(reply, rows, this.#clock.nowUs());
     return this.#stateOf(groups);
   }
@@ -342,8 +343,7 @@ class FleetLimits implements LimitStore {
 
   async #beat(): Promise<void> {
     if (!isReachable(this.#link.breaker)) return;
-    const sending = this.#shared.beat(this.#gateway, BEAT_LIFE_MS);
-    const reply = await withinBudget(this.#clock, BACKGROUND_MS, sending, () => undefined);
+    const reply = await this.#beats.within(this.#shared.beat(this.#gateway, BEAT_LIFE_MS), () => undefined);
     const nowUs = this.#clock.nowUs();
     if (reply?.kind !== 'heard') {
       this.#isHeardOf = false;

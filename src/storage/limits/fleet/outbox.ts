@@ -44,8 +44,6 @@ export interface OutboxOptions {
 
 const SOON_MS = 1;
 const BATCH_MAX = 16;
-/** What nobody waits for may take so long before the store counts as away. */
-export const BACKGROUND_MS = 100;
 /** Longer than this the store does not remember what was applied: a batch is then let go rather than counted twice. */
 const RETRY_US_MAX = 1_800_000_000;
 
@@ -74,7 +72,7 @@ export function createOutbox({ link, clock, gateway, frame, subjectsMax }: Outbo
         from += row.group.rates.length;
       }
     };
-    const reply = await link.ask(operation, BACKGROUND_MS, isDone);
+    const reply = await link.ask(operation, 'background', isDone);
     if (reply !== null) isDone(reply);
   };
   const settle = (rows: readonly SubjectRow[]): void => {
@@ -102,7 +100,7 @@ export function createOutbox({ link, clock, gateway, frame, subjectsMax }: Outbo
     for (const row of held) row.arePlacesStale = false;
     const sentAtUs = clock.nowUs();
     const operation = frame({ what: 'hold', groups: held.map(({ group }) => group), units: Float64Array.from(counts) });
-    const reply = await link.ask(operation, BACKGROUND_MS, () => undefined);
+    const reply = await link.ask(operation, 'background', () => undefined);
     let from = 0;
     for (const row of held) {
       if (reply === null) {

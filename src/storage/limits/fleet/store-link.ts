@@ -2,6 +2,7 @@ import type { Clock, Random, Timer } from '#contracts/clock';
 import { breakerAfter, breakerAnswered, breakerFailed, breakerProbes, CLOSED_BREAKER, type Breaker } from '#core/limits';
 import { probeGroup } from '../probe.ts';
 import type { SharedLimits, SharedOperation, SharedReply } from '../shared-limits.ts';
+import { createDeadlines } from './deadlines.ts';
 
 type Done = Extract<SharedReply, { kind: 'done' }>;
 
@@ -14,9 +15,10 @@ export interface StoreLink {
   readonly breaker: Breaker;
   /**
    * Sends one operation. @returns its answer, or null when there is none within the budget: then the store is away.
+   * @param haste - what a request waits for has the request's budget; other things have {@link BACKGROUND_MS}
    * @param late - gets the answer all the same, should it come after the budget; null when it never can
    */
-  ask(operation: SharedOperation, budgetMs: number, late: (reply: Done | null) => void): Promise<Done | null>;
+  ask(operation: SharedOperation, haste: Haste, late: (reply: Done | null) => void): Promise<Done | null>;
   /** Something else went wrong with the store. */
   failed(because: string): void;
   /** Seconds with the store, and without. */
@@ -35,6 +37,10 @@ export interface StoreLinkOptions {
   readonly onBack: () => void;
 }
 
+export type Haste = 'request' | 'background';
+
+/** What nobody waits for may take so long before the store counts as away. */
+export const BACKGROUND_MS = 100;
 /** How often a request over its limit is sent while the store answers. */
 const PROBE_EVERY_MS = 10_000;
 /** A connection on which a probe waits so long is dropped for a new one. */
@@ -46,6 +52,8 @@ export function createStoreLink({ shared, clock, random, gateway, budgetMs, onBa
   let [exactUs, awayUs, sinceUs] = [0, 0, clock.nowUs()];
   let timer: Timer | null = null;
   const overLimit = probeGroup(`gateway-${gateway}`);
+  const budgets = { request: budgetMs, background: BACKGROUND_MS };
+  const deadlines = { request: createDeadlines(clock, budgetMs), background: createDeadlines(clock, BACKGROUND_MS) };
 
   const move = (next: Breaker): void => {
     if (next === breaker) return;
@@ -96,7 +104,7 @@ export function createStoreLink({ shared, clock, random, gateway, budgetMs, onBa
     // The first may be the one in an hour; the second cannot be.
     for (let time = 0; time < 2; time++) {
       const stuck = clock.after(STUCK_MS, () => shared.reconnect());
-      const reply = await withinBudget(clock, budgetMs, shared.send(overLimit), () => stuck.cancel());
+      const reply = await deadlines.request.within(shared.send(overLimit), () => stuck.cancel());
       if (reply === null) {
         if (isClosed) stuck.cancel();
         return noAnswer(budgetMs);
@@ -113,12 +121,12 @@ export function createStoreLink({ shared, clock, random, gateway, budgetMs, onBa
     get breaker() {
       return breaker;
     },
-    async ask(operation, budget, late) {
-      const reply = await withinBudget(clock, budget, shared.send(operation), (answer) =>
+    async ask(operation, haste, late) {
+      const reply = await deadlines[haste].within(shared.send(operation), (answer) =>
         late(answer.kind === 'done' ? answer : null),
       );
       if (reply?.kind === 'done') return reply;
-      failedBeside(reply?.because ?? noAnswer(budget));
+      failedBeside(reply?.because ?? noAnswer(budgets[haste]));
       if (reply !== null) late(null);
       return null;
     },
@@ -139,23 +147,3 @@ export function createStoreLink({ shared, clock, random, gateway, budgetMs, onBa
 export const isReachable = ({ kind }: Breaker): boolean => kind === 'closed' || kind === 'learning';
 
 const noAnswer = (budgetMs: number): string => `no answer within ${budgetMs} ms`;
-
-/** @returns null when `work` took longer; `late` then gets what it comes to */
-export function withinBudget<T>(clock: Clock, budgetMs: number, work: Promise<T>, late: (value: T) => void): Promise<T | null> {
-  return new Promise((resolve) => {
-    let isOver = false;
-    // In two parts, so that an answer that has arrived while this process was busy is read before it is called late.
-    let timer = clock.after(Math.max(0, budgetMs - 1), () => {
-      timer = clock.after(1, () => {
-        isOver = true;
-        resolve(null);
-      });
-    });
-    // Store operations do not reject (`SharedLimits`).
-    void work.then((value) => {
-      timer.cancel();
-      if (isOver) late(value);
-      else resolve(value);
-    });
-  });
-}

@@ -18,20 +18,89 @@
  */
 export const METER_SCRIPT = String.raw`
 -- KEYS: a hash for each group of meters; for settle, one more at the end: which step of this id was applied last.
--- ARGV: what, now in µs or '', gateway, numbers (little-endian doubles), then a field name for each meter.
+-- ARGV: what, now in µs or '', gateway, frame, numbers, then a field name for each meter. Frame and numbers: little-endian doubles.
 -- what: take (all or nothing), settle (signed, unasked), hold (places as counted by the gateway), peek.
-local what, now, gateway, numbers = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
+-- frame: what is said of all meters, then a wish for each; '' when only rates are taken, and nothing is wished for.
+local what, now, gateway, frame, numbers = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
+local NAMES = 5
 if not now then
   local time = redis.call('TIME')
   now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 end
-local step, memory_ms, lease_us, places_lease_us, gateways, age_us, groups, cursor = struct.unpack('<ddddddd', numbers)
+local groups, cursor = what == 'settle' and #KEYS - 1 or #KEYS, 1
+
+local KEEP_US = 10000000
+local floor, ceil, max, min = math.floor, math.ceil, math.max, math.min
+local struct_unpack = struct.unpack
+local UNLIMITED, RATE, DAY, MONTH, PLACES = 0, 1, 2, 3, 4
+local DRY, METERED = 8, 16
+
+-- A key is kept to the end of the 10 s in which its last meter comes to mean nothing, so that most writes need not say so again.
+local function keep(key, end_us)
+  local life_ms = ceil((end_us - end_us % KEEP_US + KEEP_US - now) / 1000) + 1000
+  -- Other fields of the hash may live longer.
+  if redis.call('PTTL', key) < life_ms then redis.call('PEXPIRE', key, string.format('%d', life_ms)) end
+end
+
+-- The common case by itself, before all else: rates that take what is asked, with nothing to hand out, no share that may be spent
+-- late and no clock or limit that changed. It makes none of the tables and functions below, which take longer than all the rest.
+-- Anything else it leaves to them, having written nothing.
+local function take_rates()
+  local reply, writes, ends = { -1, 0 }, {}, {}
+  local place = 0
+  for group = 1, groups do
+    local count
+    count, cursor = struct_unpack('<d', numbers, cursor)
+    local texts = redis.call('HMGET', KEYS[group], unpack(ARGV, NAMES + place + 1, NAMES + place + count))
+    local fields, top, longest = { 'HSET', KEYS[group] }, 2, 0
+    for of = 1, count do
+      place = place + 1
+      local mode, _, burst, step_us, per_step, per_unit, cost
+      mode, _, burst, step_us, per_step, per_unit, cost, cursor = struct_unpack('<ddddddd', numbers, cursor)
+      local burst_ticks, ticks, ahead, text = burst * per_unit, cost * per_unit, 0, texts[of]
+      local at, was_end = 0, 0
+      if text then
+        if #text ~= 33 then return end
+        local kind, was, of_burst, shrink
+        kind, was, at, of_burst, shrink = struct_unpack('<Bdddd', text)
+        local passed_us = now - at
+        if kind ~= RATE or passed_us < 0 or of_burst ~= burst_ticks or shrink ~= 0 then return end
+        ahead = was - (passed_us - passed_us % step_us) / step_us * per_step
+        if ahead < 0 then ahead = 0 end
+        was_end = at + was / per_step * step_us
+      end
+      if ahead + ticks > burst_ticks or mode >= METERED and ahead + per_unit > burst_ticks then return end
+      if ticks > 0 then
+        ahead = ahead + ticks
+        at = now - now % step_us
+        fields[top + 1], fields[top + 2] = ARGV[NAMES + place], struct.pack('<Bdddd', RATE, ahead, at, burst_ticks, 0)
+        top = top + 2
+        local end_us = at + ahead / per_step * step_us
+        if end_us > longest and end_us - end_us % KEEP_US > was_end then longest = end_us end
+      end
+      reply[2 + place] = ahead
+    end
+    writes[group], ends[group] = fields, longest
+  end
+  for group = 1, groups do
+    if #writes[group] > 2 then redis.call(unpack(writes[group])) end
+    if ends[group] > 0 then keep(KEYS[group], ends[group]) end
+  end
+  return reply
+end
+
+if frame == '' then
+  local reply = take_rates()
+  if reply then return reply end
+  cursor = 1
+end
 
 local DAY_US = 86400000000
 local PLACE_WAIT_US = 1000000
-local KEEP_MS = 10000
-local floor, ceil, max, min = math.floor, math.ceil, math.max, math.min
-local UNLIMITED, RATE, DAY, MONTH, PLACES = 0, 1, 2, 3, 4
+-- How long a settlement is remembered: longer than any request lives, and than one is retried.
+local MEMORY_MS = '3600000'
+local step, lease_us, places_lease_us, gateways, age_us, wishes = 0, 0, 0, 1, 0, 1
+if frame ~= '' then step, lease_us, places_lease_us, gateways, age_us, wishes = struct.unpack('<ddddd', frame) end
 
 local function first_day_of(month)
   local year, of_year = floor(month / 12), month % 12 + 1
@@ -199,36 +268,33 @@ local function write(key, first, last, meters)
     local m = meters[place]
     if m.is_changed or m.is_moved then
       local text, us = written(m)
-      pairs_of[#pairs_of + 1], pairs_of[#pairs_of + 2] = ARGV[4 + place], text
+      pairs_of[#pairs_of + 1], pairs_of[#pairs_of + 2] = ARGV[NAMES + place], text
       life_us = max(life_us, us)
     end
   end
   if #pairs_of == 0 then return end
   redis.call('HSET', key, unpack(pairs_of))
-  -- Other fields of the hash may live longer; and a while more than is needed, so that most writes need not say so again.
-  local life_ms = ceil(life_us / 1000) + 1000
-  if redis.call('PTTL', key) < life_ms then redis.call('PEXPIRE', key, string.format('%d', life_ms + KEEP_MS)) end
+  keep(key, now + life_us)
 end
 
 local last_of = {}
+local meters = {}
 local total = 0
+local first = 1
 for group = 1, groups do
   local count
   count, cursor = struct.unpack('<d', numbers, cursor)
   total = total + count
   last_of[group] = total
-end
-
-local meters = {}
-local first = 1
-for group = 1, groups do
-  local texts = redis.call('HMGET', KEYS[group], unpack(ARGV, 4 + first, 4 + last_of[group]))
+  local texts = redis.call('HMGET', KEYS[group], unpack(ARGV, NAMES + first, NAMES + last_of[group]))
   for place = first, last_of[group] do
-    local kind, flags, limit, burst, step_us, per_step, per_unit, cost, wish
-    kind, flags, limit, burst, step_us, per_step, per_unit, cost, wish, cursor = struct.unpack('<ddddddddd', numbers, cursor)
+    local mode, limit, burst, step_us, per_step, per_unit, cost
+    mode, limit, burst, step_us, per_step, per_unit, cost, cursor = struct.unpack('<ddddddd', numbers, cursor)
+    local wish = 0
+    if frame ~= '' then wish, wishes = struct.unpack('<d', frame, wishes) end
     -- All that a meter may hold, so that the table is made once and does not grow.
     local m = {
-      kind = kind, is_dry = flags % 2 == 1, is_metered = flags >= 2, limit = limit, burst = burst,
+      kind = mode % DRY, is_dry = mode % METERED >= DRY, is_metered = mode >= METERED, limit = limit, burst = burst,
       step_us = step_us, per_step = per_step, per_unit = per_unit, cost = cost, wish = wish,
       burst_ticks = burst * per_unit, ahead = 0, shrink = 0, shrunk_steps = 0, granted = 0,
       is_changed = false, is_moved = false, is_dry_refusal = false, period = 0, own = 0, others = false,
@@ -264,7 +330,7 @@ elseif what == 'hold' then
 elseif what == 'settle' then
   local memory = KEYS[groups + 1]
   if tonumber(redis.call('GET', memory) or 0) < step then
-    redis.call('SET', memory, string.format('%d', step), 'PX', string.format('%d', memory_ms))
+    redis.call('SET', memory, string.format('%d', step), 'PX', MEMORY_MS)
     for place = 1, total do add(meters[place], meters[place].cost) end
   end
 end
@@ -277,7 +343,8 @@ if what ~= 'peek' then
   end
 end
 
--- Who refuses (-1: nobody), its wait, then the state of each meter, then what each handed out (-1: a dry run would have refused).
+-- Who refuses (-1: nobody), its wait, then the state of each meter, then what each handed out (-1: a dry run would have refused;
+-- without, nobody was handed out anything).
 local reply = { refused_by, longest }
 for place = 1, total do
   reply[2 + place], reply[2 + total + place] = meters[place].ahead, meters[place].granted

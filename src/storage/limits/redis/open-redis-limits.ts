@@ -71,7 +71,8 @@ function createRedisLimits(client: RedisClient, place: RedisPlace, options: Redi
     send(operation) {
       const keys = operation.groups.map(groupKey);
       if (operation.what === 'settle') keys.push(memoryKey(operation.groups[0]?.tenant ?? '', operation.id));
-      const args = [operation.what, now(), operation.gateway, pack(operation)];
+      const { frame, numbers } = pack(operation);
+      const args = [operation.what, now(), operation.gateway, frame, numbers];
       for (const { scope } of operation.groups) for (const { id } of scope.rules) args.push(id);
       return runner
         .evaluate(meters, keys, args)

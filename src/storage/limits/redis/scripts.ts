@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Cluster } from 'ioredis';
 import { reasonOf, type RedisClient } from './connect.ts';
+import { ScriptCall } from './script-call.ts';
 
 export interface Script {
   readonly text: string;
@@ -31,27 +32,31 @@ export interface ScriptRunner {
 export function createScriptRunner(client: RedisClient): ScriptRunner {
   const together = createCork(client);
   let [operations, sentAnew, isSentWhole] = [0, 0, false];
-  const whole = (script: Script, keys: readonly string[], args: readonly (string | Buffer)[]): Promise<unknown> => {
+  const call = (
+    name: 'evalsha' | 'eval',
+    script: string,
+    keys: readonly string[],
+    args: readonly (string | Buffer)[],
+  ): Promise<unknown> => {
     operations += 1;
-    return client.eval(script.text, keys.length, ...keys, ...args);
+    const sent = new ScriptCall(name, script, keys, args);
+    void client.sendCommand(sent);
+    return sent.promise;
   };
   const failed = (error: unknown): Evaluated => ({ kind: 'failed', because: reasonOf(error) });
   const answered = (reply: unknown): Evaluated => ({ kind: 'done', reply });
   return {
     evaluate(script, keys, args) {
       together();
-      if (isSentWhole) return whole(script, keys, args).then(answered, failed);
-      operations += 1;
-      return client
-        .evalsha(script.sha, keys.length, ...keys, ...args)
-        .then(answered)
-        .catch((error: unknown) => {
-          const message = error instanceof Error ? error.message : '';
-          if (message.startsWith('NOSCRIPT')) sentAnew += 1;
-          else if (/unknown command|NOPERM|not allowed|disabled/i.test(message)) isSentWhole = true;
-          else return failed(error);
-          return whole(script, keys, args).then(answered, failed);
-        });
+      const whole = (): Promise<Evaluated> => call('eval', script.text, keys, args).then(answered, failed);
+      if (isSentWhole) return whole();
+      return call('evalsha', script.sha, keys, args).then(answered, (error: unknown) => {
+        const message = error instanceof Error ? error.message : '';
+        if (message.startsWith('NOSCRIPT')) sentAnew += 1;
+        else if (/unknown command|NOPERM|not allowed|disabled/i.test(message)) isSentWhole = true;
+        else return failed(error);
+        return whole();
+      });
     },
     get operations() {
       return operations;
