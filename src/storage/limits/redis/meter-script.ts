@@ -35,7 +35,8 @@ local struct_unpack = struct.unpack
 local UNLIMITED, RATE, DAY, MONTH, PLACES = 0, 1, 2, 3, 4
 local DRY, METERED = 8, 16
 
--- A key is kept to the end of the 10 s in which its last meter comes to mean nothing, so that most writes need not say so again.
+-- A key is kept to the end of the 10 s in which its last meter comes to mean nothing, so that most writes need not say so again,
+-- nor ask how long it lives: an eighth of a decision over four subjects.
 local function keep(key, end_us)
   local life_ms = ceil((end_us - end_us % KEEP_US + KEEP_US - now) / 1000) + 1000
   -- Other fields of the hash may live longer.
@@ -43,7 +44,7 @@ local function keep(key, end_us)
 end
 
 -- The common case by itself, before all else: rates that take what is asked, with nothing to hand out, no share that may be spent
--- late and no clock or limit that changed. It makes none of the tables and functions below, which take longer than all the rest.
+-- late and no clock or limit that changed. It makes none of the tables and functions below, which take as long as all the rest.
 -- Anything else it leaves to them, having written nothing.
 local function take_rates()
   local reply, writes, ends = { -1, 0 }, {}, {}
