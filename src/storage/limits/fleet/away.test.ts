@@ -6,6 +6,7 @@ import {
   groupOf,
   perMinute,
   places,
+  rateOf,
   realRandom,
   ruleOf,
   scopeOf,
@@ -247,4 +248,31 @@ test('a key far over its limit is refused here for a while, with the wait as it 
   expect(shared.seen.length).toBe(before);
   settle('all', groups, 1, [-1]);
   expect((await take(groups, [1])).refusedBy).toBe(-1);
+});
+
+test('what is left of a share whose time is over goes back to the store, though its subject is never left alone', async () => {
+  const { clock, shared, take } = world();
+  await settled();
+  const day = one(rateOf({ kind: 'day', limit: 1_000 }), { isLeased: true });
+  let passed = 0;
+  const ask = async (times: number): Promise<void> => {
+    for (let time = 0; time < times; time++) if ((await take(day, [1])).refusedBy === -1) passed++;
+  };
+  // Fewer asks than the burst before makes it expect, and never a lease without one.
+  for (let burst = 0; burst < 10; burst++) {
+    await ask(20);
+    for (let pause = 0; pause < 6; pause++) {
+      clock.advance(500_000);
+      await settled();
+      await ask(1);
+    }
+  }
+  const charged = shared.seen.reduce(
+    (sum, { what, units, wishes }) => sum + (what === 'hold' ? 0 : (units[0] as number) + (wishes?.[0] ?? 0)),
+    0,
+  );
+  expect(passed).toBe(260);
+  // What passed, and no more than one share that is at hand.
+  expect(charged).toBeGreaterThanOrEqual(passed);
+  expect(charged).toBeLessThanOrEqual(passed + 40);
 });

@@ -207,7 +207,10 @@ class FleetLimits implements LimitStore {
   }
 
   async #ask(request: TakeRequest, rows: readonly SubjectRow[], sentAtUs: number): Promise<LimitAnswer> {
-    for (const row of rows) this.#outbox.flushRow(row);
+    for (const row of rows) {
+      row.returnOver(sentAtUs);
+      this.#outbox.flushRow(row);
+    }
     const { costs } = request;
     const wishes = this.#wishes(rows, costs.length, sentAtUs);
     eachMeter(rows, (row, of, place) => {

@@ -45,13 +45,36 @@ export class Shares {
 
   /** Gives up what is unspent. @returns the units to give back to the store */
   forgo(of: number, rate: Rate, nowUs: number): number {
-    const unitsPerUs = rate.kind === RATE_KINDS.rate ? rate.ticksPerStep / rate.stepUs / rate.ticksPerUnit : 0;
     const units =
-      unitsToReturn(this.#old[of] as number, nowUs - (this.#oldUntilUs[of] as number) + this.#leaseUs, unitsPerUs) +
-      unitsToReturn(this.#new[of] as number, nowUs - (this.#newUntilUs[of] as number) + this.#leaseUs, unitsPerUs);
+      this.#returned(this.#old[of] as number, this.#oldUntilUs[of] as number, rate, nowUs) +
+      this.#returned(this.#new[of] as number, this.#newUntilUs[of] as number, rate, nowUs);
     this.#old[of] = 0;
     this.#new[of] = 0;
     return units;
+  }
+
+  /**
+   * Gives up what may not be spent any more. Left where it is, a subject that is never left alone would lose it: for a while of a
+   * rate, for good of a day or a month.
+   * @param giveBack - told of the units to give back to the store, and since when they have been charged at the earliest
+   */
+  forgoOver(of: number, rate: Rate, nowUs: number, giveBack: (units: number, chargedAtUs: number) => void): void {
+    for (const [unspent, untilUs] of [
+      [this.#old, this.#oldUntilUs],
+      [this.#new, this.#newUntilUs],
+    ] as const) {
+      const overAtUs = untilUs[of] as number;
+      if (unspent[of] === 0 || nowUs < overAtUs) continue;
+      const units = this.#returned(unspent[of] as number, overAtUs, rate, nowUs);
+      unspent[of] = 0;
+      if (units > 0) giveBack(units, overAtUs - this.#leaseUs);
+    }
+  }
+
+  /** What of a share goes back that runs out, or ran out, at `untilUs`. */
+  #returned(units: number, untilUs: number, rate: Rate, nowUs: number): number {
+    const unitsPerUs = rate.kind === RATE_KINDS.rate ? rate.ticksPerStep / rate.stepUs / rate.ticksPerUnit : 0;
+    return unitsToReturn(units, nowUs - untilUs + this.#leaseUs, unitsPerUs);
   }
 
   areSpent(): boolean {
