@@ -5,7 +5,7 @@ import { chmodSync, cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSyn
 import path from 'node:path';
 
 /** What others may import, each without any other package. `scripts/pack-check.mjs` holds them to it. */
-const ENTRIES = { './dialects': 'dialects/index', './limits': 'core/limits/index' };
+const ENTRIES = { './dialects': 'dialects/index', './limits': 'core/limits/package-entry' };
 const PAGES = ['README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md'];
 
 const root = path.join(import.meta.dirname, '..');

@@ -21,7 +21,6 @@ import {
   createSystemClock,
   createSystemRandom,
   startTelemetry,
-  type Log,
   type Metrics,
   type Sample,
   type Telemetry,

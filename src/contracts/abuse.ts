@@ -22,7 +22,6 @@ export const REASONS = [
   'refusal_mix',
   'operator_decision',
 ] as const;
-type Reason = (typeof REASONS)[number];
 
 const ruleId = z.string().regex(/^[a-z][a-z0-9_-]{0,47}$/, 'a lower-case letter, then letters, digits, - and _, at most 48');
 /** `30s`, `5m`, `1h`, `7d`. */

@@ -1,20 +1,5 @@
 import { z } from 'zod';
-
-/** What a limit counts. Tokens, micro-dollars and requests are whole units; `concurrency` and `batch_queue` are places held. */
-export const MEASURES = [
-  'requests',
-  'input_tokens',
-  'output_tokens',
-  'total_tokens',
-  'spend',
-  'concurrency',
-  'batch_queue',
-] as const;
-export type Measure = (typeof MEASURES)[number];
-
-/** What a limit sits on; a rule names one or several, and each combination has a meter of its own. */
-export const LEVELS = ['organization', 'workspace', 'key', 'end_user', 'model_class', 'address'] as const;
-export type Level = (typeof LEVELS)[number];
+import { LEVELS, MEASURES, WHEN_AWAY } from './measures.ts';
 
 const ruleId = z.string().regex(/^[a-z][a-z0-9_-]{0,47}$/, 'a lower-case letter, then letters, digits, - and _, at most 48');
 const units = z.int().min(1).max(1e12);
@@ -23,13 +8,6 @@ const units = z.int().min(1).max(1e12);
 const windowText = z
   .string()
   .regex(/^([1-9]\d{0,5}(ms|s|m|h|d)|day|month)$/, 'a time such as 30s, 5m, 1h or 7d, or day, or month');
-
-/**
- * Away: the shared store does not answer. `closed` refuses (money, abuse), `local_share` holds this gateway to its part of the
- * limit (rates), `open` does not limit, and is only ever chosen by name.
- */
-export const WHEN_AWAY = ['closed', 'local_share', 'open'] as const;
-export type WhenAway = (typeof WHEN_AWAY)[number];
 
 export const limitRuleSchema = z.strictObject({
   id: ruleId,
@@ -58,7 +36,6 @@ export type LimitRule = z.infer<typeof limitRuleSchema>;
 
 /** Which requests give way first. */
 const PRIORITIES = ['interactive', 'default', 'background', 'batch'] as const;
-type Priority = (typeof PRIORITIES)[number];
 
 export const tierSchema = z.strictObject({
   id: ruleId,

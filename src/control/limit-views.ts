@@ -1,4 +1,4 @@
-import type { Level, Measure, WhenAway } from '#contracts/limits';
+import type { Level, Measure, WhenAway } from '#contracts/measures';
 import type { Organization } from '#contracts/tenancy';
 
 /** What the limiter can say of itself to operators and tenants. The gateway's side implements it; nothing here takes anything. */

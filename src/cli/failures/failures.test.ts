@@ -54,7 +54,7 @@ test('a proxy that gives some clients the answers of others fails A15', async ()
 });
 
 // Those of the limits and keys start a Redis or a PostgreSQL: a second or two more each, six for B1.
-test.each(['A7', 'A9', 'B1', 'B3', 'B6', 'B7', 'B11', 'B12'])(
+test.for(['A7', 'A9', 'B1', 'B3', 'B6', 'B7', 'B11', 'B12'])(
   'a proxy that does nothing about anything fails %s',
   async (id, context) => {
     const entry = entryOf(id);

@@ -1,4 +1,4 @@
-import type { WhenAway } from '#contracts/limits';
+import type { WhenAway } from '#contracts/measures';
 import { localShare } from './local-share.ts';
 import type { Rule } from './meters.ts';
 import { RATE_KINDS, type Rate } from './rate.ts';

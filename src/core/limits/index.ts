@@ -1,4 +1,4 @@
-export { boundsOf, type Bounds, type FleetShape } from './bounds.ts';
+export { boundsOf } from './bounds.ts';
 export {
   BEAT_MS,
   breakerAfter,
@@ -11,31 +11,16 @@ export {
 } from './breaker.ts';
 export { leaseWish, sparePlaces, unitsToReturn, type Demand } from './lease-chunk.ts';
 export { chargedShare, localShare, refilled, shareWaitUs, untouchedShare } from './local-share.ts';
-export { utcDay, utcMonth, type Period } from './calendar.ts';
-export {
-  createMeterBook,
-  newDecisionSlot,
-  refusingMeter,
-  type DecisionSlot,
-  type MeterBook,
-  type MeterBookOptions,
-} from './meter-book.ts';
+export { utcDay, utcMonth } from './calendar.ts';
+export { createMeterBook, newDecisionSlot, type MeterBook, type MeterBookOptions } from './meter-book.ts';
 export { countMeters, meterAt, type Ask, type Decision, type MeterGroup, type Rule, type Scope } from './meters.ts';
-export { compileRate, RATE_KINDS, unitsLeft, UNLIMITED, usUntilFull, type Rate, type RateKind, type RateSpec } from './rate.ts';
-export { expectedCosts, settlingDeltas, unitsOf, type Amounts, type Expectation } from './amounts.ts';
-export { createTokenExpectations, type TokenExpectations } from './expect-tokens.ts';
-export { grow, type GrowthCap, type GrowthState } from './growth.ts';
-export {
-  compileLimits,
-  problemOfOverride,
-  type LimitedRequest,
-  type LimitedTenant,
-  type LimitPlanner,
-  type LimitsConfig,
-  type SubjectHash,
-} from './plan.ts';
+export { compileRate, RATE_KINDS, unitsLeft, UNLIMITED, usUntilFull, type Rate, type RateSpec } from './rate.ts';
+export { expectedCosts, settlingDeltas, unitsOf, type Amounts } from './amounts.ts';
+export { createTokenExpectations } from './expect-tokens.ts';
+export { grow, type GrowthState } from './growth.ts';
+export { compileLimits, problemOfOverride, type LimitedTenant, type LimitPlanner, type SubjectHash } from './plan.ts';
 export type { LimitDefinition } from './rules.ts';
 export { isNearLimit, tightestLimits, type LimitView, type TightestLimits } from './tightest.ts';
-export { bindsNext, type BindsNext, type MeterState } from './binds-next.ts';
+export { bindsNext, type MeterState } from './binds-next.ts';
 export { mixAfter, type Mix } from './mix.ts';
-export { promotionOf, type Promotion, type PromotionFacts } from './promotion.ts';
+export { promotionOf, type Promotion } from './promotion.ts';

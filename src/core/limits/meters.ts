@@ -1,4 +1,4 @@
-import type { Measure, WhenAway } from '#contracts/limits';
+import type { Measure, WhenAway } from '#contracts/measures';
 import type { Rate } from './rate.ts';
 
 /** A limit as the file names it, ready for use: everything about it that is the same for all subjects. */

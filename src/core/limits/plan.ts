@@ -1,4 +1,5 @@
-import type { Level, LimitRule, Tier } from '#contracts/limits';
+import type { LimitRule, Tier } from '#contracts/limits';
+import type { Level } from '#contracts/measures';
 import type { LimitOverrides } from '#contracts/tenancy';
 import { err, invariant, ok, type Result } from '../kernel/index.ts';
 import type { MeterGroup, Scope } from './meters.ts';

@@ -1,4 +1,5 @@
-import type { Level, LimitRule, Measure, Tier, WhenAway } from '#contracts/limits';
+import type { LimitRule, Tier } from '#contracts/limits';
+import type { Level, Measure, WhenAway } from '#contracts/measures';
 import type { Rule, Scope } from './meters.ts';
 import type { RateSpec } from './rate.ts';
 

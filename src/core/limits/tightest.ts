@@ -1,4 +1,4 @@
-import type { Measure } from '#contracts/limits';
+import type { Measure } from '#contracts/measures';
 import type { MeterGroup, Rule } from './meters.ts';
 import { RATE_KINDS, unitsLeft, usUntilFull, type Rate } from './rate.ts';
 
