@@ -20,7 +20,13 @@ export type Shape = 'levels' | 'dimensions';
 export type RedisOrder = Load &
   (
     | { readonly kind: 'ours' | 'peer'; readonly shape: Shape; readonly keys: number }
-    | { readonly kind: 'leases'; readonly tenants: number; readonly exponent: number; readonly pausedMs: number }
+    | {
+        readonly kind: 'leases';
+        readonly tenants: number;
+        readonly exponent: number;
+        readonly pausedMs: number;
+        readonly isExact: boolean;
+      }
   );
 
 const WARM_UP_MS = 1_000;
@@ -80,6 +86,7 @@ async function measureLeases({
   tenants,
   exponent,
   pausedMs,
+  isExact,
   ...load
 }: RedisOrder & { readonly kind: 'leases' }): Promise<Metrics> {
   const shared = await open(load.port);
@@ -89,8 +96,9 @@ async function measureLeases({
   const zipf = createZipf(tenants, exponent);
   const ofTenant = Array.from({ length: tenants }, (_, tenant) => draw(tenant * OF_ORGANIZATION));
   const costs = Float64Array.of(1, 500, 200, 700);
-  const deltas = Float64Array.of(0, 20, -50, -30);
-  let [ids, asked, apart, operations] = [0, 0, 0, 0];
+  // What was reserved was right, or was a little more or less than was used.
+  const deltas = isExact ? new Float64Array(4) : Float64Array.of(0, 20, -50, -30);
+  let [ids, asked, apart, refused, operations] = [0, 0, 0, 0, 0];
   const metrics = await measure(
     load,
     async () => {
@@ -100,21 +108,30 @@ async function measureLeases({
       const answer = taken instanceof Promise ? await taken : taken;
       if (taken instanceof Promise) asked++;
       if (answer.by === 'local_share') apart++;
-      if (answer.refusedBy !== -1) return turn();
+      if (answer.refusedBy !== -1) {
+        refused++;
+        return turn();
+      }
       const settled = store.settle({ id, groups, step: 1, deltas, isLast: true });
       if (settled instanceof Promise) await settled;
       // Answers that need no store would leave no time for those that do.
       return pausedMs > 0 ? sleep(pausedMs) : turn();
     },
     () => {
-      [asked, apart] = [0, 0];
+      [asked, apart, refused] = [0, 0, 0];
       operations = store.status().operations;
     },
   );
   const spent = store.status().operations - operations;
   await store.close();
   const decisions = metrics.decisions ?? Number.NaN;
-  return { ...metrics, perOperation: decisions / spent, askedRatio: asked / decisions, apart };
+  return {
+    ...metrics,
+    perOperation: decisions / spent,
+    askedRatio: asked / decisions,
+    apartRatio: apart / decisions,
+    refusedRatio: refused / decisions,
+  };
 }
 
 async function open(port: number): Promise<RedisLimits> {

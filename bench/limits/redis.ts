@@ -15,13 +15,20 @@ const ATOMIC = { keys: 100_000, inFlight: 64, seed: 20_231_116 } as const;
 const LEASES = { kind: 'leases', tenants: 1_000, exponent: 1, seed: 20_231_116 } as const;
 
 type Place = Pick<RedisOrder, 'port' | 'seconds'>;
+const leasesName = (isExact: boolean, pausedMs: number): string =>
+  `leases, ${isExact ? 'settled at 0' : 'settled'}${pausedMs === 0 ? '' : ', 3,000/s'}`;
+
 const MEASURED: readonly { readonly name: string; readonly order: (place: Place) => RedisOrder }[] = [
   { name: 'four subjects', order: (place) => ({ ...place, ...ATOMIC, kind: 'ours', shape: 'levels' }) },
   { name: `four subjects, ${PEER}`, order: (place) => ({ ...place, ...ATOMIC, kind: 'peer', shape: 'levels' }) },
   { name: 'one subject', order: (place) => ({ ...place, ...ATOMIC, kind: 'ours', shape: 'dimensions' }) },
   { name: `one subject, ${PEER}`, order: (place) => ({ ...place, ...ATOMIC, kind: 'peer', shape: 'dimensions' }) },
-  { name: 'leases', order: (place) => ({ ...place, ...LEASES, inFlight: 64, pausedMs: 0 }) },
-  { name: 'leases, paced', order: (place) => ({ ...place, ...LEASES, inFlight: 64, pausedMs: 20 }) },
+  ...[true, false].flatMap((isExact) =>
+    [0, 20].map((pausedMs) => ({
+      name: leasesName(isExact, pausedMs),
+      order: (place: Place): RedisOrder => ({ ...place, ...LEASES, inFlight: 64, pausedMs, isExact }),
+    })),
+  ),
 ];
 
 const TARGETS: readonly (Target & { readonly system: string; readonly against: string })[] = [
@@ -34,7 +41,7 @@ const TARGETS: readonly (Target & { readonly system: string; readonly against: s
     system,
     against: `${system}, ${PEER}`,
   })),
-  ...['leases', 'leases, paced'].map((system) => ({
+  ...MEASURED.filter(({ name }) => name.startsWith('leases')).map(({ name: system }) => ({
     caseName: system,
     metric: 'perOperation',
     says: `${system}: decisions for each operation of Redis`,
@@ -77,16 +84,18 @@ function linesOf(rounds: Rounds, version: string): readonly string[] {
   };
   const rows = MEASURED.map(({ name }) => [
     name,
-    ...['perSecond', 'clientUs', 'serverUs', 'perOperation', 'askedRatio', 'apart'].map((metric) => range(name, metric)),
+    ...['perSecond', 'clientUs', 'serverUs', 'perOperation', 'askedRatio', 'apartRatio', 'refusedRatio'].map((metric) =>
+      range(name, metric),
+    ),
   ]);
   return [
     `  ${version.split(' ').slice(0, 3).join(' ')}, with a core of its own; the client has the other. ${ATOMIC.inFlight} decisions in flight, ${ATOMIC.keys.toLocaleString('en-US')} keys.`,
     '  four subjects: one limit each on organization, workspace, key and end user; one subject: four limits on a key.',
     `  ${PEER}: its RateLimiterRedis, four limiters asked at once, on the same client library; what one refuses the others charge.`,
-    `  leases: whole requests (taken, settled at the end) of four limits on ${LEASES.tenants.toLocaleString('en-US')} keys of Zipf ${LEASES.exponent}, one gateway, as fast as it goes;`,
-    '  paced: the same, each of 64 callers pausing 20 ms after a request.',
+    `  leases: whole requests of four limits on ${LEASES.tenants.toLocaleString('en-US')} keys of Zipf ${LEASES.exponent}, one gateway, as fast as it goes. settled: tokens are corrected by`,
+    '  20, −50 and −30 at the end of a request; settled at 0: what was reserved was right. 3,000/s: 64 callers, each pausing 20 ms.',
     '',
-    ...formatTable(['', 'decisions/s', 'client µs', 'server µs', 'per operation', 'had to ask', 'by local share'], rows),
+    ...formatTable(['', 'decisions/s', 'client µs', 'server µs', 'per operation', 'had to ask', 'local share', 'refused'], rows),
     '',
     ...TARGETS.map((each) => formatVerdict(each, judge(each, rounds, each.system, each.against))),
   ];
