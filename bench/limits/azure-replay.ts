@@ -9,7 +9,7 @@ const SEEDS = [1, 2, 3, 4, 5];
 const MODES: readonly (Pick<ReplayOptions, 'output' | 'maxTokens'> & { readonly name: string })[] = [
   { name: 'metered as it streams', output: 'metered', maxTokens: 4_096 },
   { name: 'reserved at a learned quantile (0.9)', output: 'quantile', maxTokens: 4_096 },
-  { name: 'reserved at max_tokens, 1,024', output: 'max_tokens', maxTokens: 1_024 },
+  { name: 'reserved at max_tokens, 2,048', output: 'max_tokens', maxTokens: 2_048 },
   { name: 'reserved at max_tokens, 4,096', output: 'max_tokens', maxTokens: 4_096 },
 ];
 
