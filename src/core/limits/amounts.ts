@@ -53,7 +53,8 @@ export function unitsOf(rule: Rule, amounts: Amounts, price: Price | null): numb
 export function expectedCosts(groups: readonly MeterGroup[], { input, output, price }: Expectation, into: Float64Array): void {
   let place = 0;
   for (const { scope, rates } of groups)
-    for (const [of, rule] of scope.rules.entries()) {
+    for (let of = 0; of < rates.length; of++) {
+      const rule = scope.rules[of] as Rule;
       const rate = rates[of] as Rate;
       const units = unitsOf(rule, { input, cacheRead: 0, cacheWrite: 0, output: output[rule.output] }, price);
       into[place++] = rate.kind === RATE_KINDS.unlimited ? 0 : atMostOnce(rule, rate, units);
@@ -86,7 +87,8 @@ export function settlingDeltas(
 ): void {
   let place = 0;
   for (const { scope, rates } of groups)
-    for (const [of, rule] of scope.rules.entries()) {
+    for (let of = 0; of < rates.length; of++) {
+      const rule = scope.rules[of] as Rule;
       const isCounted = rule.measure !== 'concurrency' && rule.measure !== 'batch_queue';
       const units = rule.measure === 'requests' && !wasAnswered ? 0 : unitsOf(rule, amounts, price);
       const isLimited = (rates[of] as Rate).kind !== RATE_KINDS.unlimited;

@@ -96,6 +96,18 @@ test('combinations have meters of their own; models of a class share one, and a 
   expect(subjects('other')).toEqual(['other|org_a', '10.0.0.1']);
 });
 
+test('an end user of whom nothing is said has its tenant’s limits, one of whom something is said its own, in any order', () => {
+  const plan = planner([rule({ id: 'each', per: ['organization', 'end_user'] })]);
+  const own = tenant();
+  const as = (more: Partial<NonNullable<LimitedRequest['endUser']>>): Record<string, number> =>
+    limits(plan, request({ tenant: own, endUser: { id: 'eu_a', limits: {}, slow: 1, ...more } }));
+  expect(as({ limits: { each: { limit: 3 } } })).toEqual({ each: 3 });
+  expect(as({})).toEqual({ each: 100 });
+  expect(as({ slow: 0.5 })).toEqual({ each: 50, 'slow-end-user': 30 });
+  expect(as({})).toEqual({ each: 100 });
+  expect(limits(plan, request({ tenant: own }))).toEqual({});
+});
+
 test('a rule for some classes leaves the others alone', () => {
   const plan = planner([rule({ id: 'large-only', per: ['key', 'model_class'], model_classes: ['large'] })]);
   expect(limits(plan, request())).toEqual({ 'large-only': 100 });

@@ -112,6 +112,13 @@ type PlannedScope = ReturnType<typeof scopesOf>[number] & {
   readonly interned: Map<string, readonly Rate[]>;
 };
 
+interface Kept {
+  /** Of scopes that key and model alone decide about. */
+  readonly groups: readonly MeterGroup[];
+  /** Scopes whose subject changes with the request, and their rates for an end user of whom nothing is said. */
+  readonly perRequest: readonly { readonly scope: PlannedScope; readonly rates: readonly Rate[] }[];
+}
+
 class Planner implements LimitPlanner {
   readonly definitions: readonly LimitDefinition[];
   readonly scopes: readonly PlannedScope[];
@@ -119,8 +126,8 @@ class Planner implements LimitPlanner {
   readonly #hash: SubjectHash;
   readonly #classOfModel: ReadonlyMap<string, string>;
   readonly #rates = new Map<string, Rate>();
-  /** Of a tenant, by model class: the groups that are the same for all its requests. */
-  readonly #kept = new WeakMap<LimitedTenant, Map<string, readonly MeterGroup[]>>();
+  /** Of a tenant, by model class: what is the same for all its requests. */
+  readonly #kept = new WeakMap<LimitedTenant, Map<string, Kept>>();
 
   constructor(config: LimitsConfig, definitions: readonly LimitDefinition[], hash: SubjectHash, places: Map<string, number>) {
     this.#config = config;
@@ -143,34 +150,53 @@ class Planner implements LimitPlanner {
   }
 
   groupsOf(request: LimitedRequest): readonly MeterGroup[] {
+    const kept = this.#keptOf(request);
+    if (kept.perRequest.length === 0) return kept.groups;
+    const isPlain = isPlainEndUser(request.endUser);
+    let groups = kept.groups;
+    for (const { scope, rates } of kept.perRequest) {
+      // Nearly every end user is one of whom nothing is said: its limits are the tenant's, worked out once.
+      const group = this.#groupOf(scope, request, isPlain ? rates : this.#ratesOf(scope, request));
+      if (group) groups = [...groups, group];
+    }
+    return groups;
+  }
+
+  #keptOf(request: LimitedRequest): Kept {
     const { tenant, modelClass } = request;
     let byClass = this.#kept.get(tenant);
     if (!byClass) this.#kept.set(tenant, (byClass = new Map()));
     let kept = byClass.get(modelClass);
     if (!kept) {
-      kept = this.scopes.flatMap((scope) => (scope.isPerRequest ? [] : this.#groupOf(scope, request)));
+      const plain = { ...request, endUser: null };
+      kept = {
+        groups: this.scopes.flatMap((scope) => {
+          const group = scope.isPerRequest ? null : this.#groupOf(scope, request, this.#ratesOf(scope, request));
+          return group ? [group] : [];
+        }),
+        perRequest: this.scopes
+          .filter(({ isPerRequest }) => isPerRequest)
+          .map((scope) => ({ scope, rates: this.#ratesOf(scope, plain) })),
+      };
       // A client may ask for any name of a model: what is no class of ours is not kept.
       if (byClass.size < CLASSES_KEPT_MAX) byClass.set(modelClass, kept);
     }
-    const own = this.scopes.flatMap((scope) => (scope.isPerRequest ? this.#groupOf(scope, request) : []));
-    return own.length === 0 ? kept : [...kept, ...own];
+    return kept;
   }
 
   /** The group of a scope, or none where nothing limits this subject. */
-  #groupOf(scope: PlannedScope, request: LimitedRequest): readonly MeterGroup[] {
-    const levels = scope.of[0]?.levels ?? [];
+  #groupOf(scope: PlannedScope, request: LimitedRequest, rates: readonly Rate[]): MeterGroup | null {
+    if (rates.every((rate) => rate === UNLIMITED)) return null;
     const ids: string[] = [];
-    for (const level of levels) {
+    for (const level of scope.of[0]?.levels ?? []) {
       const id = idAt(level, request);
-      if (id === null) return [];
+      if (id === null) return null;
       ids.push(id);
     }
-    const rates = this.#ratesOf(scope, request);
-    if (rates.every((rate) => rate === UNLIMITED)) return [];
     const subject = ids.join('|');
     const tenant = request.tenant.organization.id;
     const hashLow = this.#hash.text(`${tenant} ${scope.id} ${subject}`);
-    return [{ scope, tenant, subject, hashHigh: this.#hash.high(), hashLow, rates }];
+    return { scope, tenant, subject, hashHigh: this.#hash.high(), hashLow, rates };
   }
 
   #ratesOf(scope: PlannedScope, request: LimitedRequest): readonly Rate[] {
@@ -196,7 +222,7 @@ class Planner implements LimitPlanner {
     const values = this.#valuesOf(definition, request);
     if (values.limit === null) return UNLIMITED;
     const spec = specOf(definition, values.limit, values.burst);
-    const name = JSON.stringify(spec);
+    const name = spec.kind === 'rate' ? `${spec.limit}/${spec.windowUs}/${spec.burst}` : `${spec.kind}/${spec.limit}`;
     let rate = this.#rates.get(name);
     if (!rate) {
       rate = nearestRate(definition, values.limit, values.burst);
@@ -239,6 +265,13 @@ function nearestRate(definition: LimitDefinition, limit: number, burst: number |
 function roundDown(value: number, digits: number): number {
   const unit = 10 ** Math.max(0, String(value).length - digits);
   return Math.floor(value / unit) * unit;
+}
+
+/** Is nothing said of the end user itself, and nothing done about it? */
+function isPlainEndUser(endUser: LimitedRequest['endUser']): boolean {
+  if (endUser === null) return true;
+  for (const _ in endUser.limits) return false;
+  return endUser.slow === 1;
 }
 
 function idAt(level: Level, { tenant, modelClass, endUser, address }: LimitedRequest): string | null {
