@@ -276,3 +276,25 @@ test('what is left of a share whose time is over goes back to the store, though 
   expect(charged).toBeGreaterThanOrEqual(passed);
   expect(charged).toBeLessThanOrEqual(passed + 40);
 });
+
+test('what many requests give back is told together, and before anything else is asked about its subject', async () => {
+  const { clock, shared, take, settle } = world();
+  await settled();
+  const groups = one(perMinute(60_000), { isLeased: true });
+  const told = (): number => shared.seen.filter(({ what }) => what === 'settle').length;
+  for (let time = 0; time < 100; time++) {
+    await take(groups, [10], `leased${time}`);
+    settle(`leased${time}`, groups, 1, [-5], true);
+    clock.advance(1_000);
+    await settled();
+  }
+  const asked = shared.seen.filter(({ what }) => what === 'take').length;
+  // At most one before each ask, and one for each quarter of a second.
+  expect(told()).toBeLessThanOrEqual(asked + 12);
+  expect(told()).toBeLessThan(30);
+  clock.advance(300_000);
+  await settled();
+  const returned = shared.seen.filter(({ what }) => what === 'settle').reduce((sum, { units }) => sum + (units[0] as number), 0);
+  // Everything is back but what a share that has not run out may still hold.
+  expect(returned).toBeLessThanOrEqual(-500);
+});

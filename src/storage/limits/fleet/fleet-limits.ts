@@ -208,7 +208,7 @@ class FleetLimits implements LimitStore {
 
   async #ask(request: TakeRequest, rows: readonly SubjectRow[], sentAtUs: number): Promise<LimitAnswer> {
     for (const row of rows) {
-      row.returnOver(sentAtUs);
+      row.returnShares('over', sentAtUs);
       this.#outbox.flushRow(row);
     }
     const { costs } = request;
@@ -331,7 +331,7 @@ class FleetLimits implements LimitStore {
     if (fromShare > 0) row.spend(of, fromShare, nowUs);
     if (units === fromShare) return;
     row.owe(of, units - fromShare, units > 0 ? nowUs : takenAtUs);
-    this.#outbox.note(row, units > 0 ? 'now' : 'soon');
+    this.#outbox.note(row, units > 0 ? 'now' : 'later');
   }
 
   async #peekAtStore(groups: readonly MeterGroup[], rows: readonly SubjectRow[]): Promise<LimitAnswer> {
@@ -391,15 +391,11 @@ class FleetLimits implements LimitStore {
 
   /** Returns shares and places that are not used. */
   #giveBack(row: SubjectRow, nowUs: number): void {
+    row.returnShares('all', nowUs);
     for (let of = 0; of < row.group.rates.length; of++) {
-      if (row.isPlaces(of)) {
-        if (row.allotted[of] === row.inUse[of]) continue;
-        row.allotted[of] = row.inUse[of] as number;
-        row.arePlacesStale = true;
-      } else {
-        const units = row.forgoShares(of, nowUs);
-        if (units > 0) row.owe(of, -units, nowUs - this.#leases.leaseUs);
-      }
+      if (!row.isPlaces(of) || row.allotted[of] === row.inUse[of]) continue;
+      row.allotted[of] = row.inUse[of] as number;
+      row.arePlacesStale = true;
     }
     if (row.isOwing || row.arePlacesStale) this.#outbox.note(row, 'soon');
   }

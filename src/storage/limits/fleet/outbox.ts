@@ -11,8 +11,11 @@ import type { SubjectRow } from './subject-row.ts';
  * said again as often as one likes.
  */
 export interface Outbox {
-  /** The row owes, or its places changed. Sent at once, or with what else comes in the next ms. */
-  note(row: SubjectRow, when: 'now' | 'soon'): void;
+  /**
+   * The row owes, or its places changed. Sent at once, with what else comes in the next ms, or `later`: what goes back to the
+   * store is late for nobody but the other gateways, and one operation can carry what many requests give back.
+   */
+  note(row: SubjectRow, when: 'now' | 'soon' | 'later'): void;
   /** Sends what a row owes before anything else is asked about it. */
   flushRow(row: SubjectRow): void;
   /** Sends everything: what is owed, what was not acknowledged, and the places that are held. */
@@ -43,12 +46,16 @@ export interface OutboxOptions {
 }
 
 const SOON_MS = 1;
+/** What is told later goes in so many slices, the oldest first: all at once it would keep requests waiting behind it. */
+const LATER_MS = 250;
+const LATER_SLICES = 25;
 const BATCH_MAX = 16;
 /** Longer than this the store does not remember what was applied: a batch is then let go rather than counted twice. */
 const RETRY_US_MAX = 1_800_000_000;
 
 export function createOutbox({ link, clock, gateway, frame, subjectsMax }: OutboxOptions): Outbox {
   const owing = new Set<SubjectRow>();
+  const owingLater = new Set<SubjectRow>();
   const unacknowledged = new Set<Batch>();
   let [sequence, dropped] = [0, 0];
   const underWay = new Set<Promise<unknown>>();
@@ -57,6 +64,7 @@ export function createOutbox({ link, clock, gateway, frame, subjectsMax }: Outbo
     underWay.add(ended);
   };
   let timer: ReturnType<Clock['after']> | null = null;
+  let laterTimer: ReturnType<Clock['after']> | null = null;
 
   const send = async (batch: Batch): Promise<void> => {
     batch.isUnderWay = true;
@@ -123,6 +131,20 @@ export function createOutbox({ link, clock, gateway, frame, subjectsMax }: Outbo
     }
     owing.clear();
   };
+  const flushLater = (rowsMax: number): void => {
+    let rows = 0;
+    for (const row of owingLater) {
+      if (rows++ >= rowsMax) break;
+      owingLater.delete(row);
+      owing.add(row);
+    }
+    flush();
+  };
+  const flushSlice = (): void => {
+    laterTimer = null;
+    flushLater(Math.ceil(owingLater.size / LATER_SLICES));
+    if (owingLater.size > 0) laterTimer = clock.after(LATER_MS / LATER_SLICES, flushSlice);
+  };
   const resend = (): void => {
     for (const batch of unacknowledged) {
       if (batch.isUnderWay) continue;
@@ -134,7 +156,7 @@ export function createOutbox({ link, clock, gateway, frame, subjectsMax }: Outbo
   };
   return {
     note(row, when) {
-      if (owing.size >= subjectsMax && !owing.has(row)) {
+      if (owing.size + owingLater.size >= subjectsMax && !owing.has(row) && !owingLater.has(row)) {
         if (row.isOwing) dropped += 1;
         row.isOwing = false;
         row.owed.fill(0);
@@ -142,18 +164,26 @@ export function createOutbox({ link, clock, gateway, frame, subjectsMax }: Outbo
         row.arePlacesStale = false;
         return;
       }
+      if (when === 'later') {
+        if (owing.has(row)) return;
+        owingLater.add(row);
+        laterTimer ??= clock.after(LATER_MS / LATER_SLICES, flushSlice);
+        return;
+      }
+      owingLater.delete(row);
       owing.add(row);
       if (when === 'now') flush();
       else timer ??= clock.after(SOON_MS, flush);
     },
     flushRow(row) {
-      if (!owing.delete(row)) return;
+      const isOwing = owing.delete(row);
+      if (!owingLater.delete(row) && !isOwing) return;
       settle([row]);
       track(hold([row]));
     },
     flushAll() {
       resend();
-      flush();
+      flushLater(Infinity);
     },
     get dropped() {
       return dropped;
@@ -161,7 +191,10 @@ export function createOutbox({ link, clock, gateway, frame, subjectsMax }: Outbo
     async emptied() {
       while (underWay.size > 0 && isReachable(link.breaker)) await Promise.race(underWay);
     },
-    close: () => timer?.cancel(),
+    close() {
+      timer?.cancel();
+      laterTimer?.cancel();
+    },
   };
 }
 

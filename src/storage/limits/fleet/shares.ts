@@ -1,5 +1,12 @@
 import { RATE_KINDS, unitsToReturn, type Rate } from '#core/limits';
 
+interface Forgoing {
+  readonly rate: Rate;
+  readonly nowUs: number;
+  readonly which: 'all' | 'over';
+  readonly giveBack: (units: number, chargedAtUs: number) => void;
+}
+
 /** Units of one subject's meters, taken in advance. Two shares of each meter, so that a new one need not shorten the old. */
 export class Shares {
   readonly #leaseUs: number;
@@ -43,28 +50,18 @@ export class Shares {
     this.#newUntilUs[of] = untilUs;
   }
 
-  /** Gives up what is unspent. @returns the units to give back to the store */
-  forgo(of: number, rate: Rate, nowUs: number): number {
-    const units =
-      this.#returned(this.#old[of] as number, this.#oldUntilUs[of] as number, rate, nowUs) +
-      this.#returned(this.#new[of] as number, this.#newUntilUs[of] as number, rate, nowUs);
-    this.#old[of] = 0;
-    this.#new[of] = 0;
-    return units;
-  }
-
   /**
-   * Gives up what may not be spent any more. Left where it is, a subject that is never left alone would lose it: for a while of a
-   * rate, for good of a day or a month.
+   * Gives up what is unspent, or of that only what may not be spent any more. Left where it is, a subject that is never left alone
+   * would lose that: for a while of a rate, for good of a day or a month.
    * @param giveBack - told of the units to give back to the store, and since when they have been charged at the earliest
    */
-  forgoOver(of: number, rate: Rate, nowUs: number, giveBack: (units: number, chargedAtUs: number) => void): void {
+  forgo(of: number, { rate, nowUs, which, giveBack }: Forgoing): void {
     for (const [unspent, untilUs] of [
       [this.#old, this.#oldUntilUs],
       [this.#new, this.#newUntilUs],
     ] as const) {
       const overAtUs = untilUs[of] as number;
-      if (unspent[of] === 0 || nowUs < overAtUs) continue;
+      if (unspent[of] === 0 || (which === 'over' && nowUs < overAtUs)) continue;
       const units = this.#returned(unspent[of] as number, overAtUs, rate, nowUs);
       unspent[of] = 0;
       if (units > 0) giveBack(units, overAtUs - this.#leaseUs);

@@ -164,22 +164,18 @@ export class SubjectRow {
     const untilUs = sentAtUs + this.#leases.leaseUs;
     if (units <= 0 || untilUs <= nowUs) return;
     this.#shares ??= new Shares(this.owed.length, this.#leases.leaseUs);
-    this.#returnOver(of, nowUs);
+    this.#returnShare(of, 'over', nowUs);
     this.#shares.receive(of, units, untilUs, nowUs);
   }
 
-  /** Gives up what is unspent. @returns the units to give back to the store */
-  forgoShares(of: number, nowUs: number): number {
-    return this.#shares?.forgo(of, this.rate(of), nowUs) ?? 0;
+  /** Owes the store what is left of shares: of all, or of those whose time is over. */
+  returnShares(which: 'all' | 'over', nowUs: number): void {
+    for (let of = 0; of < this.owed.length; of++) this.#returnShare(of, which, nowUs);
   }
 
-  /** Owes the store what is left of shares whose time is over. */
-  returnOver(nowUs: number): void {
-    for (let of = 0; of < this.owed.length; of++) this.#returnOver(of, nowUs);
-  }
-
-  #returnOver(of: number, nowUs: number): void {
-    this.#shares?.forgoOver(of, this.rate(of), nowUs, (units, chargedAtUs) => this.owe(of, -units, chargedAtUs));
+  #returnShare(of: number, which: 'all' | 'over', nowUs: number): void {
+    const giveBack = (units: number, chargedAtUs: number): void => this.owe(of, -units, chargedAtUs);
+    this.#shares?.forgo(of, { rate: this.rate(of), nowUs, which, giveBack });
   }
 
   /** Lets go of free places beyond what is likely to be needed here. */
